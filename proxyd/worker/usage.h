@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * What an answer cost, read while it passes: both dialects, JSON and event
+ * stream, in bounded memory.  Bytes go to the client as they came; the one
+ * exception is the usage chunk that we asked for and the client did not.
+ * What is read here is the provider's word as this worker saw it: a claim.
+ *
+ *	usage_init(&u, shape, USAGE_SSE or USAGE_JSON, withhold, pass, arg);
+ *	for each burst: if (usage_feed(&u, p, n) == -1) cut the stream
+ *	usage_end(&u);	the upstream body ended (or broke off)
+ *	usage_count(&u, bodylen, &count) gives numbers and grade;
+ *	usage_clean(&u) tells a clean end of a stream from a cut one
+ *	usage_free(&u);
+ */
+
+#ifndef PROXYD_WORKER_USAGE_H
+#define PROXYD_WORKER_USAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/json/json.h"
+#include "proxyd/worker/fact.h"
+#include "proxyd/worker/sse.h"
+
+#define USAGE_TYPE	48	/* event or error type, with its NUL */
+
+enum usage_form {
+	USAGE_JSON,
+	USAGE_SSE
+};
+
+/* Evidence, weakest first. */
+enum usage_grade {
+	USAGE_ESTIMATED,	/* no usage seen: counted from bytes */
+	USAGE_PARTIAL,		/* some, but the answer did not end as it should */
+	USAGE_FINAL
+};
+
+struct usage_count {
+	enum usage_grade grade;
+	uint64_t	 in;		/* all input tokens, cached included */
+	uint64_t	 in_cached;	/* of these read from a cache */
+	uint64_t	 in_stored;	/* of these written to a cache */
+	uint64_t	 out;		/* all output tokens */
+	uint64_t	 out_hidden;	/* of these reasoning */
+};
+
+struct usage {
+	/* readable at any time */
+	uint8_t		 started;	/* first event (message_start) passed:
+					 * Anthropic pings allowed from here */
+	uint8_t		 terminated;	/* [DONE], message_stop, response.* */
+	uint8_t		 error;		/* an error object or event passed */
+	uint8_t		 malformed;	/* JSON that could not be read */
+	uint32_t	 withheld;	/* chunks withheld */
+	uint64_t	 events;	/* events with data */
+	char		 error_type[USAGE_TYPE];
+
+	/* private to usage.c */
+	enum fact_shape	 shape;
+	enum usage_form	 form;
+	uint8_t		 ended;
+	uint8_t		 seen_in;
+	uint8_t		 seen_out;
+	uint8_t		 seen_last;	/* usage that is complete by itself */
+	uint8_t		 choices;	/* this event: 1 empty array, 2 filled */
+	uint8_t		 usage_object;	/* this event has a usage object */
+	uint8_t		 done_match;	/* this event's data so far is [DONE] */
+	uint8_t		 broken;	/* this document cannot be read */
+	uint8_t		 path[5];	/* what the keys around us mean */
+	char		 type[USAGE_TYPE]; /* this event's "type" */
+	uint64_t	 in, in_cached, in_stored, out, out_hidden;
+	uint64_t	 text;		/* bytes of answer text, for estimates */
+	struct sse	 sse;
+	struct json	 json;
+	void		(*pass)(void *, const uint8_t *, size_t);
+	void		*arg;
+};
+
+void	usage_init(struct usage *, enum fact_shape, enum usage_form, int,
+	    void (*)(void *, const uint8_t *, size_t), void *);
+int	usage_feed(struct usage *, const uint8_t *, size_t);
+void	usage_end(struct usage *);
+void	usage_free(struct usage *);
+int	usage_clean(const struct usage *);
+int	usage_between(const struct usage *);
+void	usage_count(const struct usage *, uint64_t, struct usage_count *);
+
+#endif
