@@ -1,0 +1,186 @@
+# One Makefile, GNU make and bmake, no configure.  A folder is a process: every
+# .c file of a role's folder but main.c goes into its archive, main.c becomes
+# its executable.  See README.md for the two commands that matter.
+
+.SUFFIXES:
+.SUFFIXES: .c .o .y
+
+OS !=		uname -s
+include common/mk/${OS}.mk
+
+PREFIX ?=	/usr/local
+TOP !=		pwd
+LIBEXEC ?=	${TOP}/out/libexec
+CC =		gcc
+FLAVOUR =
+WARN =		-std=gnu11 -Wall -Wextra -Wstrict-prototypes \
+		-Wmissing-prototypes -Wshadow -Wpointer-arith -Wcast-qual \
+		-Wsign-compare -Wformat=2 -Wvla -Werror
+CFLAGS =	${SYS_HARDEN} ${SYS_GCC}
+LDFLAGS =	${SYS_LDFLAGS}
+ALL_CFLAGS =	${WARN} ${SYS_CFLAGS} -I. ${CFLAGS} ${EXTRA_CFLAGS}
+
+COMMON_SRC !=	ls common/*/*.c | grep -v -e _openbsd -e paths.c
+WORKER_SRC !=	ls proxyd/worker/*.c 2>/dev/null | grep -v -e _openbsd -e /main.c || :
+PROXYD_SRC !=	ls proxyd/parent/*.c 2>/dev/null | grep -v -e _openbsd -e /main.c -e /parse.c || :
+CTL_SRC !=	ls proxyd/proxyctl/*.c 2>/dev/null | grep -v -e _openbsd -e /main.c || :
+KEYD_SRC !=	ls keybrokerd/parent/*.c 2>/dev/null | grep -v -e _openbsd -e /main.c -e /parse.c || :
+BROKER_SRC !=	ls keybrokerd/broker/*.c 2>/dev/null | grep -v -e _openbsd -e /main.c || :
+LEDGER_SRC !=	ls keybrokerd/ledger/*.c 2>/dev/null | grep -v -e _openbsd -e /main.c || :
+EGRESS_SRC !=	ls keybrokerd/egress/*.c 2>/dev/null | grep -v -e _openbsd -e /main.c || :
+DIAL_SRC !=	ls keybrokerd/dial/*.c 2>/dev/null | grep -v -e _openbsd -e /main.c || :
+VERIFY_SRC !=	ls keybrokerd/auditverify/*.c 2>/dev/null | grep -v -e _openbsd -e /main.c || :
+UNITS !=	ls -d regress/unit/*/ 2>/dev/null | sed 's,/$$,,;s,.*/,,' || :
+UNIT_BIN !=	ls -d regress/unit/*/ 2>/dev/null | sed 's,/$$,,;s,.*/,out/unit/,' || :
+FUZZ_BIN !=	ls regress/fuzz/fuzz_*.c 2>/dev/null | sed 's,.*/,out/fuzz/,;s,\.c$$,,' || :
+
+COMMON_OBJ =	${COMMON_SRC:.c=.o}
+WORKER_OBJ =	${WORKER_SRC:.c=.o}
+PROXYD_OBJ =	${PROXYD_SRC:.c=.o} proxyd/parent/parse.o
+CTL_OBJ =	${CTL_SRC:.c=.o}
+KEYD_OBJ =	${KEYD_SRC:.c=.o} keybrokerd/parent/parse.o
+BROKER_OBJ =	${BROKER_SRC:.c=.o}
+LEDGER_OBJ =	${LEDGER_SRC:.c=.o}
+EGRESS_OBJ =	${EGRESS_SRC:.c=.o}
+DIAL_OBJ =	${DIAL_SRC:.c=.o}
+VERIFY_OBJ =	${VERIFY_SRC:.c=.o}
+
+LIBCOMMON =	out/lib/libcommon.a
+LIB_WORKER =	-ltls -levent_core -ljansson -lcrypto ${LIB_BASE}
+LIB_BROKER =	-lsodium -lcrypto ${LIB_BASE}
+LIB_LEDGER =	-lsqlite3 -lcrypto ${LIB_BASE}
+LIB_EGRESS =	-lcurl -levent_core -lcrypto -lsodium ${LIB_BASE}
+LIB_VERIFY =	-lsodium -lcrypto ${LIB_BASE}
+LIB_TEST =	-ltls -levent_core -ljansson -lsqlite3 -lcurl -lssl -lcrypto \
+		-lsodium ${LIB_BASE} -lcmocka
+ROLE_LIBS =	out/lib/libworker.a out/lib/libbroker.a out/lib/libledger.a \
+		out/lib/libegress.a out/lib/libdial.a out/lib/libverify.a \
+		out/lib/libkeyd.a out/lib/libproxyd.a out/lib/libctl.a
+
+BINS =		out/sbin/proxyd out/sbin/keybrokerd out/sbin/proxyctl \
+		out/bin/auditverify out/libexec/proxyd/worker \
+		out/libexec/keybrokerd/broker out/libexec/keybrokerd/ledger \
+		out/libexec/keybrokerd/egress out/libexec/keybrokerd/dial \
+		out/libexec/keybrokerd/ledgerdump
+
+all: need ${BINS}
+
+need:
+	@sh mk/need.sh check build
+
+.c.o:
+	${CC} ${ALL_CFLAGS} -MMD -c -o $@ $<
+
+proxyd/parent/parse.c: proxyd/parent/parse.y
+	${YACC} -p proxydconf -o $@ proxyd/parent/parse.y
+keybrokerd/parent/parse.c: keybrokerd/parent/parse.y
+	${YACC} -p keydconf -o $@ keybrokerd/parent/parse.y
+
+# --- archives --------------------------------------------------------------
+${LIBCOMMON}: ${COMMON_OBJ}
+	@mkdir -p out/lib; rm -f $@
+	ar rcs $@ ${COMMON_OBJ}
+out/lib/libworker.a: ${WORKER_OBJ}
+	@mkdir -p out/lib; rm -f $@
+	ar rcs $@ ${WORKER_OBJ}
+out/lib/libproxyd.a: ${PROXYD_OBJ}
+	@mkdir -p out/lib; rm -f $@
+	ar rcs $@ ${PROXYD_OBJ}
+out/lib/libctl.a: ${CTL_OBJ}
+	@mkdir -p out/lib; rm -f $@
+	ar rcs $@ ${CTL_OBJ}
+out/lib/libkeyd.a: ${KEYD_OBJ}
+	@mkdir -p out/lib; rm -f $@
+	ar rcs $@ ${KEYD_OBJ}
+out/lib/libbroker.a: ${BROKER_OBJ}
+	@mkdir -p out/lib; rm -f $@
+	ar rcs $@ ${BROKER_OBJ}
+out/lib/libledger.a: ${LEDGER_OBJ}
+	@mkdir -p out/lib; rm -f $@
+	ar rcs $@ ${LEDGER_OBJ}
+out/lib/libegress.a: ${EGRESS_OBJ}
+	@mkdir -p out/lib; rm -f $@
+	ar rcs $@ ${EGRESS_OBJ}
+out/lib/libdial.a: ${DIAL_OBJ}
+	@mkdir -p out/lib; rm -f $@
+	ar rcs $@ ${DIAL_OBJ}
+out/lib/libverify.a: ${VERIFY_OBJ}
+	@mkdir -p out/lib; rm -f $@
+	ar rcs $@ ${VERIFY_OBJ}
+
+# --- executables: one a role, each links what it needs ----------------------
+# paths.o holds the one compiled-in path; it is built twice (tree, PREFIX).
+out/paths.o: common/proc/paths.c
+	@mkdir -p out
+	${CC} ${ALL_CFLAGS} -DLIBEXEC='"${LIBEXEC}"' -c -o $@ common/proc/paths.c
+out/sbin/proxyd: proxyd/parent/main.o out/lib/libproxyd.a ${LIBCOMMON} out/paths.o
+	@mkdir -p out/sbin
+	${CC} ${LDFLAGS} -o $@ proxyd/parent/main.o out/paths.o out/lib/libproxyd.a ${LIBCOMMON} ${LIB_BASE}
+out/sbin/keybrokerd: keybrokerd/parent/main.o out/lib/libkeyd.a ${LIBCOMMON} out/paths.o
+	@mkdir -p out/sbin
+	${CC} ${LDFLAGS} -o $@ keybrokerd/parent/main.o out/paths.o out/lib/libkeyd.a ${LIBCOMMON} ${LIB_BASE}
+out/sbin/proxyctl: proxyd/proxyctl/main.o out/lib/libctl.a ${LIBCOMMON}
+	@mkdir -p out/sbin
+	${CC} ${LDFLAGS} -o $@ proxyd/proxyctl/main.o out/lib/libctl.a ${LIBCOMMON} -ljansson ${LIB_BASE}
+out/bin/auditverify: keybrokerd/auditverify/main.o out/lib/libverify.a ${LIBCOMMON} out/paths.o
+	@mkdir -p out/bin
+	${CC} ${LDFLAGS} -o $@ keybrokerd/auditverify/main.o out/paths.o out/lib/libverify.a ${LIBCOMMON} ${LIB_VERIFY}
+out/libexec/proxyd/worker: proxyd/worker/main.o out/lib/libworker.a ${LIBCOMMON}
+	@mkdir -p out/libexec/proxyd
+	${CC} ${LDFLAGS} -o $@ proxyd/worker/main.o out/lib/libworker.a ${LIBCOMMON} ${LIB_WORKER}
+out/libexec/keybrokerd/broker: keybrokerd/broker/main.o out/lib/libbroker.a ${LIBCOMMON}
+	@mkdir -p out/libexec/keybrokerd
+	${CC} ${LDFLAGS} -o $@ keybrokerd/broker/main.o out/lib/libbroker.a ${LIBCOMMON} ${LIB_BROKER}
+out/libexec/keybrokerd/ledger: keybrokerd/ledger/main.o out/lib/libledger.a ${LIBCOMMON}
+	@mkdir -p out/libexec/keybrokerd
+	${CC} ${LDFLAGS} -o $@ keybrokerd/ledger/main.o out/lib/libledger.a ${LIBCOMMON} ${LIB_LEDGER}
+out/libexec/keybrokerd/ledgerdump: keybrokerd/ledgerdump/main.o out/lib/libledger.a ${LIBCOMMON}
+	@mkdir -p out/libexec/keybrokerd
+	${CC} ${LDFLAGS} -o $@ keybrokerd/ledgerdump/main.o out/lib/libledger.a ${LIBCOMMON} ${LIB_LEDGER}
+out/libexec/keybrokerd/egress: keybrokerd/egress/main.o out/lib/libegress.a ${LIBCOMMON}
+	@mkdir -p out/libexec/keybrokerd
+	${CC} ${LDFLAGS} -o $@ keybrokerd/egress/main.o out/lib/libegress.a ${LIBCOMMON} ${LIB_EGRESS}
+out/libexec/keybrokerd/dial: keybrokerd/dial/main.o out/lib/libdial.a ${LIBCOMMON}
+	@mkdir -p out/libexec/keybrokerd
+	${CC} ${LDFLAGS} -o $@ keybrokerd/dial/main.o out/lib/libdial.a ${LIBCOMMON} ${LIB_BASE}
+
+# --- regress ----------------------------------------------------------------
+provider: out/regress/provider
+out/regress/provider: regress/scenario/provider/*.c ${LIBCOMMON}
+	@mkdir -p out/regress
+	${CC} ${ALL_CFLAGS} ${LDFLAGS} -o $@ regress/scenario/provider/*.c ${LIBCOMMON} -ltls -levent_core -lcrypto ${LIB_BASE}
+
+units: ${UNIT_BIN}
+${UNIT_BIN}: ${ROLE_LIBS} ${LIBCOMMON} FORCE
+	@mkdir -p out/unit
+	@sh mk/unit.sh "$@" "${CC}" "${ALL_CFLAGS}" "${LDFLAGS}" "${ROLE_LIBS} ${LIBCOMMON}" "${LIB_TEST}"
+FORCE:
+
+# Flavours: the same Makefile in a symlink farm with other flags, so that no
+# object file ever serves two of them.
+asan-units:
+	@sh mk/farm.sh asan
+	@${MAKE} -C obj/asan units FLAVOUR=asan LDFLAGS="-fsanitize=address,undefined -Wl,--as-needed" \
+	    CFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DFLAVOUR_ASAN"
+unit: asan-units
+	@CMOCKA_MESSAGE_OUTPUT=TAP prove -e '' obj/asan/out/unit/*
+
+fuzzers: ${FUZZ_BIN}
+fuzz-farm:
+	@sh mk/farm.sh fuzz
+	@${MAKE} -C obj/fuzz fuzzers CC=clang-14 SYS_GCC= LDFLAGS="-fsanitize=address,undefined,fuzzer-no-link" \
+	    CFLAGS="-O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all -Wno-unknown-warning-option -DFLAVOUR_ASAN"
+${FUZZ_BIN}: ${ROLE_LIBS} ${LIBCOMMON} FORCE
+	@mkdir -p out/fuzz
+	@sh mk/fuzz.sh "$@" "${CC}" "${ALL_CFLAGS}" "${ROLE_LIBS} ${LIBCOMMON}" "${LIB_TEST}"
+
+clean:
+	rm -rf out obj
+	find . -name '*.o' -o -name '*.d' | xargs rm -f
+	rm -f proxyd/parent/parse.c keybrokerd/parent/parse.c
+
+.PHONY: all need provider units unit asan-units fuzzers fuzz-farm clean FORCE
+
+-include ${COMMON_OBJ:.o=.d} ${WORKER_OBJ:.o=.d} ${PROXYD_OBJ:.o=.d} ${CTL_OBJ:.o=.d}
+-include ${KEYD_OBJ:.o=.d} ${BROKER_OBJ:.o=.d} ${LEDGER_OBJ:.o=.d} ${EGRESS_OBJ:.o=.d}
+-include ${DIAL_OBJ:.o=.d} ${VERIFY_OBJ:.o=.d}

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef COMMON_IPC_PROTO_H
+#define COMMON_IPC_PROTO_H
+
+#include <stdint.h>
+
+/*
+ * Every message between roles, and the only place that names them.  One row:
+ *
+ *	X(NAME, number, link, direction, class, max payload, carries fd)
+ *
+ * The rows generate the enum, the permit table (permit.c), the list of
+ * keybroker-protocol(7) and the red worker's list.  Direction DOWN goes to the
+ * less trusted end, UP to the more trusted one.  Class: D = allowed on any
+ * worker link, A = on links of class admin or both only; - elsewhere.
+ * Payloads stand below the table, field by field, in wire order: u8 u16 u32 u64
+ * raw[n] str (u16 length) blob (u32 length).
+ */
+#define PROTO_TABLE(X)							\
+/* worker - broker */							\
+X(ADMIT,	0x0101, WB, UP,   D, 512,   0)				\
+X(CALL,		0x0102, WB, UP,   D, 4096,  0)				\
+X(AMEND,	0x0103, WB, UP,   D, 4096,  0)				\
+X(CANCEL,	0x0104, WB, UP,   D, 32,    0)				\
+X(OUTCOME,	0x0105, WB, UP,   D, 256,   0)				\
+X(LINK,		0x0106, WB, UP,   D, 16,    0)				\
+X(ADMITTED,	0x0181, WB, DOWN, D, 32,    0)				\
+X(ALLOW,	0x0182, WB, DOWN, D, 512,   0)				\
+X(REDACT,	0x0183, WB, DOWN, D, 8192,  0)				\
+X(DENY,		0x0184, WB, DOWN, D, 1024,  0)				\
+X(FAIL,		0x0185, WB, DOWN, D, 1024,  0)				\
+X(CUT,		0x0186, WB, DOWN, D, 512,   0)				\
+X(LINKED,	0x0187, WB, DOWN, D, 32,    1)				\
+X(NOLINK,	0x0188, WB, DOWN, D, 512,   0)				\
+X(READY,	0x0189, WB, DOWN, D, 1024,  1)				\
+X(ERROR,	0x018a, WB, DOWN, D, 256,   0)				\
+X(ANSWER,	0x018b, WB, DOWN, D, 16000, 0)				\
+/* administration: worker links of class admin, and the control socket */ \
+X(ADMIN_AGENT_CREATE,	0x0201, WB, UP, A, 2048, 0)			\
+X(ADMIN_AGENT_LIST,	0x0202, WB, UP, A, 1024, 0)			\
+X(ADMIN_KEY_CREATE,	0x0203, WB, UP, A, 2048, 0)			\
+X(ADMIN_KEY_LIST,	0x0204, WB, UP, A, 1024, 0)			\
+X(ADMIN_KEY_REVOKE,	0x0205, WB, UP, A, 1024, 0)			\
+X(ADMIN_STATUS,		0x0206, WB, UP, A, 1024, 0)			\
+/* control socket only: the uid was checked by the parent */		\
+X(CTL_HELLO,	0x0301, CTL, UP,   A, 16,   0)				\
+X(CTL_STOP,	0x0302, CTL, UP,   A, 16,   0)				\
+X(CTL_RELOAD,	0x0303, CTL, UP,   A, 16,   0)				\
+X(CTL_FIRST,	0x0304, CTL, UP,   A, 256,  0)				\
+X(CTL_ADMINKEY,	0x0305, CTL, UP,   A, 16,   0)				\
+/* broker - egress */							\
+X(EG_LINKED,	0x0401, BE, DOWN, D, 64,    1)				\
+X(RELEASE,	0x0402, BE, DOWN, D, 12288, 0)				\
+X(DROP,		0x0403, BE, DOWN, D, 32,    0)				\
+X(EG_CUT,	0x0404, BE, DOWN, D, 32,    0)				\
+X(DONE,		0x0481, BE, UP,   D, 1024,  0)				\
+X(UPSTREAM,	0x0482, BE, UP,   D, 512,   0)				\
+/* broker - ledger */							\
+X(BATCH,	0x0501, BL, DOWN, D, MSG_MAX, 0)			\
+X(PEN,		0x0502, BL, DOWN, D, 16,    0)				\
+X(HELLO,	0x0581, BL, UP,   D, 12288, 0)				\
+X(DELTA,	0x0582, BL, UP,   D, MSG_MAX, 0)			\
+X(COMMITTED,	0x0583, BL, UP,   D, 128,   0)				\
+/* egress (later kms, svid, export) - dial */				\
+X(CONNECT,	0x0601, ED, DOWN, D, 16,    0)				\
+X(CONNECTED,	0x0681, ED, UP,   D, 64,    1)				\
+X(FAILED,	0x0682, ED, UP,   D, 512,   0)				\
+/* any parent - its role */						\
+X(PEER,		0x0701, PR, DOWN, D, 64,    1)				\
+X(SOURCE,	0x0702, PR, DOWN, D, 512,   1)				\
+X(BLOB,		0x0703, PR, DOWN, D, 64,    1)				\
+X(EXIT,		0x0704, PR, DOWN, D, 16,    0)				\
+X(UP,		0x0781, PR, UP,   D, 256,   0)				\
+X(PROBLEM,	0x0782, PR, UP,   D, 1024,  0)				\
+/* proxyd parent - worker */						\
+X(SLOT,		0x0801, PR, DOWN, D, 128,   1)				\
+X(UNSLOT,	0x0802, PR, DOWN, D, 16,    0)				\
+X(DRAIN,	0x0803, PR, DOWN, D, 16,    0)				\
+X(STOPPED,	0x0881, PR, UP,   D, 16,    0)				\
+/* keybrokerd parent - broker, more */					\
+X(LINKUP,	0x0901, PR, DOWN, D, 64,    1)				\
+X(POLICY,	0x0902, PR, DOWN, D, 64,    1)				\
+X(CONTROL,	0x0903, PR, DOWN, D, 64,    1)				\
+X(ROLES,	0x0904, PR, DOWN, D, 16000, 0)				\
+X(CONFIG,	0x0905, PR, DOWN, D, 512,   0)				\
+X(CLOSING,	0x0906, PR, DOWN, D, 16,    0)				\
+X(SPAWN,	0x0981, PR, UP,   D, 64,    0)				\
+X(ASK,		0x0982, PR, UP,   D, 64,    0)				\
+X(REOPEN,	0x0983, PR, UP,   D, 256,   0)				\
+/* keybrokerd parent - proxyd parent */					\
+X(KP_LINKUP,	0x0a01, KP, UP,   D, 64,    1)				\
+X(KP_RELOAD,	0x0a02, KP, UP,   D, 16,    0)				\
+X(KP_STOP,	0x0a03, KP, UP,   D, 16,    0)				\
+X(KP_STATUS,	0x0a04, KP, UP,   D, 8000,  0)				\
+X(KP_READY,	0x0a81, KP, DOWN, D, 512,   0)				\
+X(KP_ASK,	0x0a82, KP, DOWN, D, 16,    0)				\
+X(KP_RELOADED,	0x0a83, KP, DOWN, D, 512,   0)				\
+X(KP_STOPPED,	0x0a84, KP, DOWN, D, 16,    0)
+
+enum proto {
+	M_NONE = 0,
+#define X(name, num, link, dir, class, max, fd)	M_##name = num,
+	PROTO_TABLE(X)
+#undef X
+};
+
+enum proto_link { PL_WB, PL_CTL, PL_BE, PL_BL, PL_ED, PL_PR, PL_KP };
+enum proto_dir { PD_UP, PD_DOWN };
+enum proto_class { PC_D, PC_A };
+
+/* ---- bounds: one place, changed on evidence only ------------------------ */
+#define ADMIT_ABOVE	(64 * 1024)	/* body bytes a stranger may make us read */
+#define EGRESS_HOLD	(256 * 1024)	/* body bytes that travel before COMMITTED */
+#define TAIL_HOLD	64		/* last bytes kept back by the egress */
+#define BODY_MAX	(32 * 1024 * 1024)
+#define BODY_CONTROL	(64 * 1024)
+#define BODY_BUDGET	(256 * 1024 * 1024)	/* a worker, all bodies */
+#define WORKER_LINKS	1024		/* worker-egress links a worker */
+#define WORKER_RELEASED	1024		/* released calls a worker */
+#define WORKER_CALLS	4096		/* calls in all states a worker */
+#define WORKER_QUEUE	(256 * 1024)	/* broker's queue towards a worker */
+#define LINK_ERRORS	16		/* protocol errors that close a link */
+#define TURN_MESSAGES	64		/* taken from a link a turn */
+#define BATCH_ENTRIES	256
+#define BATCH_BYTES	(256 * 1024)
+#define OUTCOME_MEMORY	(16 * 1024 * 1024)	/* waiting outcomes */
+#define PROVIDERS_MAX	32
+#define WORKERS_MAX	64		/* worker links at a broker */
+#define CONTROLS_MAX	16
+
+#define TOKEN_MAX	128
+#define MODEL_MAX	256
+#define PATH_MAX_	1024		/* upstream path */
+#define QUERY_MAX	512
+#define HOST_MAX	255
+#define SESSION_MAX	128
+#define REASON_MAX	400		/* a sentence for a human */
+#define CREDENTIAL_MAX	3072
+
+/* Deadlines, nanoseconds of CLOCK_BOOTTIME (decisions K13). */
+#define NS_S			1000000000ULL
+#define NS_MS			1000000ULL
+#define DL_ADMITTED_STEP	(60 * NS_S)	/* since the last 64 KiB */
+#define DL_ADMITTED		(600 * NS_S)
+#define DL_AMENDING		(5 * NS_S)
+#define DL_COMMITTING		(10 * NS_S)
+#define DL_WAITCRED		(10 * NS_S)
+#define DL_FIRST_BYTE		(600 * NS_S)
+#define DL_BETWEEN		(60 * NS_S)
+#define DL_RELEASED		(3600 * NS_S)
+#define DL_SETTLING		(5 * NS_S)
+
+/* ---- small enumerations on the wire (u8 unless said) -------------------- */
+enum proto_role { ROLE_PROXYD, ROLE_KEYBROKERD, ROLE_WORKER, ROLE_BROKER,
+	ROLE_LEDGER, ROLE_EGRESS, ROLE_DIAL, ROLE_PROXYCTL, ROLE_MAX };
+enum proto_kind { KIND_GENERATE, KIND_COUNT, KIND_EMBED, KIND_LIST, KIND_MAX };
+enum proto_dialect { DIALECT_OPENAI, DIALECT_ANTHROPIC, DIALECT_MAX };
+enum proto_scheme { SCHEME_HTTP, SCHEME_HTTPS };
+enum proto_auth { AUTH_NONE, AUTH_BEARER, AUTH_XAPIKEY };
+enum proto_grade { GRADE_NONE, GRADE_FINAL, GRADE_PARTIAL, GRADE_DRAINED,
+	GRADE_ESTIMATED };
+/* Listener class; CLASS_BOTH for loopback only. */
+enum proto_listen { CLASS_DATA = 1, CLASS_ADMIN = 2, CLASS_BOTH = 3 };
+
+/* How a call ended, as the egress (DONE) or worker (OUTCOME) says it. */
+enum proto_end {
+	END_OK,			/* complete exchange */
+	END_TRUNCATED,		/* provider closed or stopped in the middle */
+	END_CANCELLED,		/* client gone, CANCEL */
+	END_CUT,		/* EG_CUT: deadline or revocation */
+	END_MISMATCH,		/* body differs from the record: alarm */
+	END_CONNECT,		/* no connection: refused, reset, unresolved */
+	END_TLS,		/* certificate or handshake */
+	END_TIMEOUT,
+	END_FRAMING,		/* the answer's head or framing was bad */
+	END_AUTH,		/* provider answered 401 or 403 */
+	END_ABORTED,		/* worker's link ended or ABORT before the end */
+	END_TOOLARGE,
+	END_LOST,		/* peer process gone */
+	END_MAX
+};
+enum proto_closer { CLOSER_NONE, CLOSER_PROVIDER, CLOSER_CLIENT, CLOSER_EGRESS,
+	CLOSER_BROKER };
+enum proto_cut { CUT_DEADLINE = 1, CUT_REVOKED, CUT_EXPIRED, CUT_CANCELLED,
+	CUT_LOST, CUT_SHUTDOWN };
+
+/* CALL.flags */
+#define CF_STREAM	0x0001	/* the client asked for a stream */
+#define CF_USAGE	0x0002	/* include_usage was inserted by us */
+#define CF_PREFIX	0x0004	/* a routing prefix was removed from model */
+#define CF_ADMITTED	0x0008	/* ADMIT went before under the same number */
+#define CF_UNSHAPED	0x0010	/* token is not of our shape (K4) */
+
+/* READY.providers[].state */
+enum proto_provider { PROV_NOKEY, PROV_DOWN, PROV_UP };
+
+/*
+ * Payloads.  "no" is the worker instance's one strictly increasing u64 counter
+ * over all its links; "id" is the 16-byte random call id (X-Request-ID is its
+ * hex); times are CLOCK_BOOTTIME nanoseconds unless "wall ms".
+ *
+ * ADMIT	u64 no, str token, u32 flags, u16 route, u64 body length,
+ *		str source address
+ * ADMITTED	u64 no
+ * CALL, AMEND	u64 no, u32 link, str token, u32 flags, u8 kind, u8 dialect,
+ *		u16 route, u16 provider, str model, str method, str path, str query,
+ *		str content type, u64 body length, raw[32] sha256 of the body as it
+ *		is sent, u16 edits, str session, str source address,
+ *		u64 max tokens claimed, u64 deadline
+ *		path is what the provider gets: base path + route path.  The
+ *		broker computes it again from its own policy and compares.
+ *		KIND_LIST: link 0, lengths 0; answered by ALLOW at COMMITTED.
+ * CANCEL	u64 no
+ * OUTCOME	u64 no, u8 end, u16 status, u8 grade, u64 tokens in, u64 tokens
+ *		out, u64 tokens cached, u64 bytes to the client
+ * LINK		u32 cookie, u16 provider
+ * ALLOW	u64 no, raw[16] id, u64 index, raw[32] leaf hash, u64 checkpoint
+ *		size, raw[32] policy id, u64 response limit bytes, u64 deadline
+ * REDACT	u64 no, u16 n, n x {u32 offset, u32 length, str replacement}
+ * DENY, FAIL	u64 no, raw[16] id, u16 status, str type (of clients.md 3.1),
+ *		str code, str blocked_by, str message, u32 retry after s (0 none),
+ *		u8 no retry (x-should-retry: false)
+ * CUT		u64 no, u8 cut, str message
+ * LINKED+fd	u32 cookie, u32 link, u16 provider
+ * NOLINK	u32 cookie, u16 provider, u16 status, str message
+ * READY[+fd]	u8 gate open, u8 ledger up, u8 dial up, raw[8] origin hash,
+ *		raw[32] policy id, u16 n, n x {u16 provider, u8 state}
+ *		fd: the policy blob, when it is new to this worker
+ * ERROR	u64 no (0 none), u16 type of the refused message, str text
+ * ANSWER	u32 cookie, u16 status, u8 more, u16 n, n x str
+ *		rows come one ANSWER each with more = 1, then one with more = 0.
+ *		errors: status >= 400, n = 2: code, text
+ *
+ * ADMIN_*	u32 cookie, str token (empty on the control socket), then
+ *  AGENT_CREATE	str agent, str description -> row {agent, created?}
+ *  AGENT_LIST		- -> rows {agent, description, created ISO, keys}
+ *  KEY_CREATE		str agent, str email, str name, u32 expires days,
+ *			u64 expires wall ms (0 none; control only), u8 make agent
+ *			-> row {api_key, key_id, agent, email, expires ISO, created
+ *			agent "1" or "0"}
+ *  KEY_LIST		str agent (empty = all) -> rows {key_id, agent, email, name,
+ *			created, expires, revoked or "", last used or ""}
+ *  KEY_REVOKE		str agent (empty = any), str key_id -> row {key_id, when}
+ *  STATUS		- -> rows {section, text}
+ * CTL_HELLO	u32 cookie, u16 version (1) -> row {"1", version string}
+ * CTL_STOP, CTL_RELOAD, CTL_ADMINKEY	u32 cookie
+ *		ADMINKEY -> row {admin key}
+ * CTL_FIRST	u32 cookie, u8 what (1 fresh developer key), u64 reserved
+ *		-> row {api_key, key_id, agent, expires ISO, admin key or ""}
+ *		the admin key is there once, in the life that made it
+ *
+ * EG_LINKED+fd	u32 link, u64 worker instance
+ * RELEASE	u32 link, u64 no, raw[16] id, u16 provider, u8 scheme, str host,
+ *		u16 port, str method, str path, str query, str content type,
+ *		u64 body length, raw[32] sha256, u32 flags, u8 dialect, u8 auth,
+ *		blob credential, u64 response limit, u64 deadline, u64 first byte
+ *		deadline, u64 between deadline (a duration)
+ * DROP		u32 link, u64 no
+ * EG_CUT	u32 link, u64 no, u8 cut
+ * DONE		u32 link, u64 no, raw[16] id, u8 end, u16 status, u64 bytes up,
+ *		u64 bytes down, raw[32] sha256 up, raw[32] sha256 down, u64 first
+ *		byte at (0 none), u64 end at, u8 closer, u8 echoes masked,
+ *		str provider's request id, str text for a human
+ * UPSTREAM	u32 link, u8 up, u8 end class, str text
+ *
+ * BATCH	u64 batch, u16 index, u8 last, rest: a piece of the item run
+ *		items: u8 tag, u32 length, bytes.  tags: 'E' entry, 'S' state row
+ *		{u8 kind, u16 idlen, id, value}, 'D' state row deleted {u8 kind,
+ *		u16 idlen, id}, 'R' compact range after the batch, 'H' {u64 size,
+ *		raw[32] root}, 'C' signed checkpoint note
+ * COMMITTED	u64 batch, u64 size, raw[32] root, raw[32] sha256 of the note
+ * HELLO	u64 size, raw[32] root, raw[32] last leaf hash (zeros if empty),
+ *		u64 last batch, u64 free bytes, u8 low space, blob compact range,
+ *		blob last checkpoint note; DELTA follow
+ * DELTA	u32 index, u8 last, rest: a piece of the item run ('S' items)
+ * PEN		- (hot upgrade, later)
+ *
+ * CONNECT	u32 cookie, u16 provider
+ * CONNECTED+fd	u32 cookie, u8 through a proxy
+ * FAILED	u32 cookie, u8 end class, str text
+ *
+ * PEER+fd	u8 role, u16 provider or slot, u32 generation
+ * SOURCE[+fd]	u8 kind, u8 mode, u64 size, str name; no fd = it is gone
+ * BLOB+fd	raw[32] sha256
+ * EXIT		-
+ * UP		u32 confinement bits (sandbox.h), str what is missing
+ * PROBLEM	str text
+ * SLOT+fd	u16 slot, u8 class, u8 tls, u8 loopback, str address
+ * UNSLOT, DRAIN, STOPPED	u16 slot (DRAIN, STOPPED: 0)
+ * LINKUP+fd, KP_LINKUP+fd	u16 slot, u32 generation, u8 class, u64 start wall ms
+ * POLICY+fd	raw[32] policy id (= sha256 of the blob), u8 first
+ * CONTROL+fd	u32 uid, u8 admin
+ * ROLES	str section, blob text (lines for status)
+ * CONFIG	raw[32] sha256 of the configuration, u8 development, u8 terminal
+ * CLOSING	- no new call from here; ends with BROKER exiting when settled
+ * SPAWN	u8 role, u16 provider
+ * ASK		u8 what (1 stop, 2 reload)
+ * REOPEN	str source name
+ * KP_RELOAD, KP_STOP, KP_STOPPED, KP_ASK	u8 what (KP_ASK as ASK)
+ * KP_STATUS	blob text
+ * KP_READY	u8 first run, u8 providers with a key, str policy id hex,
+ *		str audit pin hex, str names of providers with a key
+ * KP_RELOADED	u8 ok, str text
+ */
+
+enum proto_source { SRC_ENV = 1, SRC_ENVFILE, SRC_VAULTKEY_FILE, SRC_ADMIN_ENV };
+enum proto_srcmode { SRC_READ = 1, SRC_MAP };
+
+/* State rows that the ledger keeps for the broker, by kind. */
+enum proto_state { ST_META = 1, ST_VAULT, ST_AGENT, ST_KEY, ST_OPENCALL };
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef COMMON_PROC_REAP_H
+#define COMMON_PROC_REAP_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * Respawn policy of one role instance: back-off 0, 100 ms, doubling to 60 s,
+ * forgotten after 60 s of life; three deaths by SIGSYS in a minute stop it.
+ */
+struct reap {
+	uint32_t	 deaths;	/* in all */
+	uint32_t	 recent;	/* drives the back-off */
+	uint32_t	 sigsys;	/* in the last minute */
+	uint64_t	 sigsys_since, started;
+	int		 stopped;	/* no respawn any more */
+};
+
+void	 reap_started(struct reap *, uint64_t now);
+/*
+ * A death with this wait status.  Writes a sentence ("killed by signal 31:
+ * sandbox violation, see ausearch -m SECCOMP or the kernel log").  Returns the
+ * time (CLOCK_BOOTTIME ns) of the next start, UINT64_MAX if stopped.
+ */
+uint64_t reap_died(struct reap *, int status, uint64_t now, char *text,
+	    size_t size);
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef COMMON_PROC_ROLE_H
+#define COMMON_PROC_ROLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/ipc/msg.h"
+#include "common/sandbox/sandbox.h"
+
+/*
+ * The life of a role, the same words in every main.c:
+ *	role_load -> (own preparation) -> role_confine -> role_ready -> loop
+ *
+ * Descriptors at exec (decisions M5): 3 channel to the parent, 4 policy blob
+ * (or closed), 5 log pipe, 6 CA bundle (egress) or state directory (ledger),
+ * 7 "exec facts": a sealed memfd with struct role_exec as text lines
+ * "key=value": uid, gid, root (chroot directory, empty = none), nofile,
+ * instance, generation, permissive, development.
+ * argv is the role name and the instance only.
+ */
+#define ROLE_FD_CHANNEL	3
+#define ROLE_FD_BLOB	4
+#define ROLE_FD_LOG	5
+#define ROLE_FD_EXTRA	6
+#define ROLE_FD_EXEC	7
+#define ROLE_FD_FIRST	8	/* first descriptor that must not exist */
+
+struct role_exec {
+	uid_t		 uid;
+	gid_t		 gid;		/* both 0: keep (not root) */
+	char		 root[1024];
+	uint64_t	 nofile;
+	uint32_t	 instance;	/* slot or provider id */
+	uint32_t	 generation;
+	int		 permissive;	/* "sandbox permissive" configured */
+	int		 development;
+	size_t		 memlock;	/* bytes wanted */
+};
+
+/*
+ * Reads fd 7, checks that fd 3 is a socket, closes everything from 8 up, umask
+ * 077, ignores SIGPIPE SIGINT SIGTERM SIGHUP, log_role(name, 5), RLIMIT_CORE 0,
+ * tzset().  Fatal on anything odd: this is our parent's message.
+ */
+void	 role_load(const char *name, struct role_exec *);
+/*
+ * priv_drop (chroot, groups, uids, verified; rlimits), then sandbox_enter with
+ * the role's own table, then sandbox_probe.  Fatal on any failure.  missing[]
+ * gets what could not be had without root, comma separated.
+ */
+void	 role_confine(const struct role_exec *, const struct sandbox *,
+	    char *missing, size_t size, uint32_t *bits);
+/* Sends UP on the channel and flushes; the link is the role's from then on. */
+void	 role_ready(struct msglink *channel, uint32_t bits, const char *missing);
+
+#endif
