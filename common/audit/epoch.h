@@ -44,10 +44,10 @@ int	epoch_ceremony(const uint8_t seed0[EPOCH_SEED], uint32_t count,
  * Returns the number of hashes, or -1 (EINVAL).
  */
 int	epoch_prove(const uint8_t *leaves, uint32_t count, uint32_t epoch,
-	    uint8_t proof[EPOCH_PROOF][EPOCH_HASH]);
+	    uint8_t proof[EPOCH_PROOF * EPOCH_HASH]);
 /* 0: pk is the key of that epoch under the pin. */
 int	epoch_check(uint32_t epoch, uint32_t count,
-	    const uint8_t pk[EPOCH_PK], const uint8_t (*proof)[EPOCH_HASH],
-	    size_t n, const uint8_t root[EPOCH_HASH]);
+	    const uint8_t pk[EPOCH_PK], const uint8_t *proof, size_t n,
+	    const uint8_t root[EPOCH_HASH]);
 
 #endif

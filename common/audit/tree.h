@@ -53,22 +53,23 @@ ssize_t	tree_pack(const struct tree *, void *buf, size_t size);
 int	tree_unpack(struct tree *, const void *buf, size_t len);
 
 /*
- * Proofs.  The makers return the number of hashes (0 is a proof), or -1
- * (EINVAL numbers, ENOSPC max too small, or the source's errno).
+ * Proofs are flat: n * TREE_HASH bytes; max counts hashes.  The makers
+ * return the number of hashes (0 is a proof), or -1 (EINVAL numbers, ENOSPC
+ * max too small, or the source's errno).
  */
 int	tree_prove_inclusion(uint64_t index, uint64_t size,
-	    const struct tree_source *, uint8_t proof[][TREE_HASH],
+	    const struct tree_source *, uint8_t *proof,
 	    size_t max);
 int	tree_prove_consistency(uint64_t old, uint64_t size,
-	    const struct tree_source *, uint8_t proof[][TREE_HASH],
+	    const struct tree_source *, uint8_t *proof,
 	    size_t max);
 /* 0 proved, -1 not. */
 int	tree_check_inclusion(uint64_t index, uint64_t size,
 	    const uint8_t leaf[TREE_HASH],
-	    const uint8_t (*proof)[TREE_HASH], size_t n,
+	    const uint8_t *proof, size_t n,
 	    const uint8_t root[TREE_HASH]);
 int	tree_check_consistency(uint64_t old, uint64_t size,
 	    const uint8_t oldroot[TREE_HASH], const uint8_t root[TREE_HASH],
-	    const uint8_t (*proof)[TREE_HASH], size_t n);
+	    const uint8_t *proof, size_t n);
 
 #endif
