@@ -76,6 +76,7 @@ X(PROBLEM,	0x0782, PR, UP,   D, 1024,  0)				\
 X(SLOT,		0x0801, PR, DOWN, D, 128,   1)				\
 X(UNSLOT,	0x0802, PR, DOWN, D, 16,    0)				\
 X(DRAIN,	0x0803, PR, DOWN, D, 16,    0)				\
+X(LIMITS,	0x0804, PR, DOWN, D, 64,    0)				\
 X(STOPPED,	0x0881, PR, UP,   D, 16,    0)				\
 /* keybrokerd parent - broker, more */					\
 X(LINKUP,	0x0901, PR, DOWN, D, 64,    1)				\
@@ -87,6 +88,7 @@ X(CLOSING,	0x0906, PR, DOWN, D, 16,    0)				\
 X(SPAWN,	0x0981, PR, UP,   D, 64,    0)				\
 X(ASK,		0x0982, PR, UP,   D, 64,    0)				\
 X(REOPEN,	0x0983, PR, UP,   D, 256,   0)				\
+X(SERVING,	0x0984, PR, UP,   D, 1024,  0)				\
 /* keybrokerd parent - proxyd parent */					\
 X(KP_LINKUP,	0x0a01, KP, UP,   D, 64,    1)				\
 X(KP_RELOAD,	0x0a02, KP, UP,   D, 16,    0)				\
@@ -296,10 +298,15 @@ enum proto_provider { PROV_NOKEY, PROV_DOWN, PROV_UP };
  * SPAWN	u8 role, u16 provider
  * ASK		u8 what (1 stop, 2 reload)
  * REOPEN	str source name
+ * SERVING	payload of KP_READY: the broker has recovered and serves; sent again
+ *		when the set of providers with a key changes
+ * LIMITS	u32 connections of this worker, u32 connections of one source
+ *		address, u32 header seconds, u32 idle seconds
  * KP_RELOAD, KP_STOP, KP_STOPPED, KP_ASK	u8 what (KP_ASK as ASK)
  * KP_STATUS	blob text
  * KP_READY	u8 first run, u8 providers with a key, str policy id hex,
- *		str audit pin hex, str names of providers with a key
+ *		str audit pin hex, str names of providers with a key (space
+ *		separated), str names of providers without
  * KP_RELOADED	u8 ok, str text
  */
 
