@@ -70,11 +70,11 @@ ssize_t	cbor_done(struct cbor_w *);
 /*
  * Reader.  cbor_next reads one head (and the payload of a string); -1
  * (EINVAL) if it is not of the subset or runs over the end.  cbor_skip
- * passes over one item with all that it contains.  cbor_valid: is
- * buf[0..len) exactly one item of the subset?
+ * passes over one item with all that it contains, inside of depth open
+ * containers.  cbor_valid: is buf[0..len) exactly one item of the subset?
  */
 int	cbor_next(struct cbor_r *, struct cbor_item *);
-int	cbor_skip(struct cbor_r *);
+int	cbor_skip(struct cbor_r *, unsigned int depth);
 int	cbor_valid(const void *buf, size_t len);
 
 /*

@@ -249,6 +249,8 @@ struct entry {
 	unsigned int	 ignored;	/* fields from ENTRY_CRITICAL on */
 };
 
+/* entry.c */
+
 /*
  * Writer.  Fields go in ascending key order, also inside a map; the broker
  * writes 3..9 and EK_ORG into every entry.  Errors stick: -1 with errno from
@@ -320,11 +322,18 @@ int	entry_sub_text(const struct entry *, unsigned int key,
 int	entry_at(const struct entry *, unsigned int key, int sub,
 	    struct cbor_r *);
 
+/* entry_table.c */
+
 /* Row of the table, NULL if not assigned; sub < 0: the key itself. */
 const struct entry_field *
 	entry_field(unsigned int key, int sub);
 /* Name of a type; NULL for ET_ADMIN and ET_OTHER. */
 const char *
 	entry_type_name(enum entry_type);
+/* Type of a name; keys that an entry of this type must have, one bit each. */
+enum entry_type
+	entry_type_find(const char *, size_t);
+uint64_t
+	entry_type_needs(enum entry_type);
 
 #endif
