@@ -99,6 +99,9 @@ int	 msglink_flush(struct msglink *);
  */
 typedef int (*msg_fn)(void *arg, struct msgr *, int fd);
 int	 msglink_read(struct msglink *, int maxpackets, msg_fn fn, void *arg);
+/* The messages of one packet of len bytes, checked whole before the first goes
+ * to fn; fd as above.  Their number, or -1: malformed (fd closed) or fn said so. */
+int	 msg_packet(const uint8_t *, size_t len, int fd, msg_fn fn, void *arg);
 
 /* A close-on-exec, non-blocking SEQPACKET pair. */
 int	 msg_pair(int fd[2]);
