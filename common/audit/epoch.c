@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Epoch seeds, keys and the tree over the keys (audit-chain(5), "EPOCHS").
+ * Seeds and secret keys belong to the caller; copies on this stack are wiped.
+ */
+#include <errno.h>
+#include <sodium.h>
+#include <string.h>
+
+#include "common/audit/epoch.h"
+#include "common/audit/tree.h"
+#include "common/text/sha256.h"
+
+#define PROGRESS	256	/* epochs between two calls */
+
+/* HKDF-SHA256 (RFC 5869): empty salt, 32 bytes out. */
+static void
+derive(const uint8_t seed[EPOCH_SEED], const char *info,
+    uint8_t out[EPOCH_SEED])
+{
+	static const uint8_t		 zero[32], one = 1;
+	crypto_auth_hmacsha256_state	 st;
+	uint8_t				 prk[32];
+
+	crypto_auth_hmacsha256_init(&st, zero, sizeof(zero));
+	crypto_auth_hmacsha256_update(&st, seed, EPOCH_SEED);
+	crypto_auth_hmacsha256_final(&st, prk);
+	crypto_auth_hmacsha256_init(&st, prk, sizeof(prk));
+	crypto_auth_hmacsha256_update(&st, (const uint8_t *)info,
+	    strlen(info));
+	crypto_auth_hmacsha256_update(&st, &one, 1);
+	crypto_auth_hmacsha256_final(&st, out);
+	sodium_memzero(prk, sizeof(prk));
+	sodium_memzero(&st, sizeof(st));
+}
+
+void
+epoch_next(const uint8_t seed[EPOCH_SEED], uint8_t next[EPOCH_SEED])
+{
+	derive(seed, "next", next);
+}
+
+void
+epoch_key(const uint8_t seed[EPOCH_SEED], uint8_t pk[EPOCH_PK],
+    uint8_t sk[EPOCH_SK])
+{
+	uint8_t	 s[EPOCH_SEED];
+
+	derive(seed, "sign", s);
+	crypto_sign_seed_keypair(pk, sk, s);
+	sodium_memzero(s, sizeof(s));
+}
+
+void
+epoch_leaf(uint32_t epoch, const uint8_t pk[EPOCH_PK],
+    uint8_t out[EPOCH_HASH])
+{
+	struct sha256	 h;
+	uint8_t		 head[5];
+
+	head[0] = 0;
+	head[1] = (uint8_t)(epoch >> 24);
+	head[2] = (uint8_t)(epoch >> 16);
+	head[3] = (uint8_t)(epoch >> 8);
+	head[4] = (uint8_t)epoch;
+	sha256_init(&h);
+	sha256_update(&h, head, sizeof(head));
+	sha256_update(&h, pk, EPOCH_PK);
+	sha256_final(&h, out);
+}
+
+int
+epoch_ceremony(const uint8_t seed0[EPOCH_SEED], uint32_t count,
+    uint8_t *leaves, void (*progress)(void *, uint32_t, uint32_t), void *arg,
+    uint8_t root[EPOCH_HASH])
+{
+	struct tree	 t;
+	uint8_t		 seed[EPOCH_SEED], sk[EPOCH_SK], pk[EPOCH_PK];
+	uint8_t		 leaf[EPOCH_HASH];
+	uint32_t	 e;
+
+	if (count == 0 || count > EPOCH_COUNT_MAX) {
+		errno = EINVAL;
+		return -1;
+	}
+	tree_init(&t);
+	memcpy(seed, seed0, sizeof(seed));
+	for (e = 0; e < count; e++) {
+		epoch_key(seed, pk, sk);
+		epoch_leaf(e, pk, leaf);
+		if (leaves != NULL)
+			memcpy(leaves + (size_t)e * EPOCH_HASH, leaf,
+			    EPOCH_HASH);
+		tree_append(&t, leaf);
+		epoch_next(seed, seed);
+		if (progress != NULL &&
+		    ((e + 1) % PROGRESS == 0 || e + 1 == count))
+			progress(arg, e + 1, count);
+	}
+	sodium_memzero(seed, sizeof(seed));
+	sodium_memzero(sk, sizeof(sk));
+	tree_root(&t, root);
+	return 0;
+}
+
+/* Full subtrees are computed from the flat array; 16,384 hashes take 2 ms. */
+static int
+subtree(void *arg, unsigned int level, uint64_t index, uint8_t out[32])
+{
+	const uint8_t	*leaves;
+	struct tree	 t;
+	uint64_t	 i;
+
+	leaves = arg;
+	tree_init(&t);
+	for (i = index << level; i < (index + 1) << level; i++)
+		tree_append(&t, leaves + i * EPOCH_HASH);
+	tree_root(&t, out);
+	return 0;
+}
+
+int
+epoch_prove(const uint8_t *leaves, uint32_t count, uint32_t epoch,
+    uint8_t proof[EPOCH_PROOF * EPOCH_HASH])
+{
+	struct tree_source	 src;
+
+	if (count > EPOCH_COUNT_MAX) {
+		errno = EINVAL;
+		return -1;
+	}
+	src.hash = subtree;
+	src.arg = (void *)(uintptr_t)leaves;
+	return tree_prove_inclusion(epoch, count, &src, proof, EPOCH_PROOF);
+}
+
+int
+epoch_check(uint32_t epoch, uint32_t count, const uint8_t pk[EPOCH_PK],
+    const uint8_t *proof, size_t n, const uint8_t root[EPOCH_HASH])
+{
+	uint8_t	 leaf[EPOCH_HASH];
+
+	if (count == 0 || count > EPOCH_COUNT_MAX)
+		return -1;
+	epoch_leaf(epoch, pk, leaf);
+	return tree_check_inclusion(epoch, count, leaf, proof, n, root);
+}
