@@ -86,7 +86,10 @@ in_size(struct chunk *c, uint8_t b)
 		return reject(c, 400, "A chunk size is malformed.");
 	if (c->left > c->limit - c->data)
 		return reject(c, 413, "The body is larger than allowed.");
-	return b == ';' ? EXT_NAME : SIZE_LF;
+	if (b == '\r')
+		return SIZE_LF;
+	c->ext++;
+	return EXT_NAME;
 }
 
 /* Bytes of a quoted string, RFC 9110 5.6.4. */
