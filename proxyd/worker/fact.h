@@ -73,7 +73,7 @@ struct fact {
 	uint32_t	 seen;			/* bit per known member */
 	uint8_t		 member;		/* current top-level member */
 	uint8_t		 inner;			/* current member inside it */
-	uint8_t		 done;
+	char		 text[128];		/* what error may point at */
 	struct json	 json;
 };
 
