@@ -25,17 +25,17 @@
 #include "common/ipc/proto.h"
 #include "common/policy/policy.h"
 #include "common/secret/secret.h"
+#include "keybrokerd/broker/authn.h"
+#include "keybrokerd/broker/credential.h"
+#include "keybrokerd/broker/key.h"
+#include "keybrokerd/broker/rng.h"
+#include "keybrokerd/broker/vault.h"
 
 struct admin;			/* admin.c */
 struct ask;			/* below */
-struct authn;			/* authn.h */
 struct broker;
-struct credentials;		/* credential.h */
 struct durable_token;		/* grant.c: nobody else can make one */
-struct key;			/* key.h */
-struct keys;			/* key.h */
 struct outbox;
-struct vault;			/* vault.h */
 
 #define BROKER_VERSION		"1.0.0"
 #define CALL_ID			16
@@ -187,6 +187,7 @@ struct call {
 	uint8_t		 token[32];	/* digest of the token under ADMIT */
 	char		 key[16];	/* public id */
 	char		 agent[65];
+	uint32_t	 agent_no;
 	uint8_t		 role;
 	char		 credential[80];	/* source name, as recorded */
 	uint8_t		 fprint[32];
@@ -214,9 +215,7 @@ struct step {
 /* ---- refusals: one row each, decide.c ------------------------------------ */
 enum refusal {
 	REFUSE_NONE,
-	REFUSE_GATE, REFUSE_CLOSING, REFUSE_SPACE, REFUSE_UNKNOWN_KEY,
-	REFUSE_EXPIRED, REFUSE_REVOKED, REFUSE_BADSUM, REFUSE_PROVIDER_KEY,
-	REFUSE_ROLE, REFUSE_ROUTE, REFUSE_KIND, REFUSE_PROVIDER, REFUSE_DIALECT,
+	REFUSE_GATE, REFUSE_CLOSING, REFUSE_SPACE, REFUSE_AUTHN, REFUSE_ROLE, REFUSE_ROUTE, REFUSE_KIND, REFUSE_PROVIDER, REFUSE_DIALECT,
 	REFUSE_LINK, REFUSE_NOKEY, REFUSE_PATH, REFUSE_TEXT, REFUSE_LENGTH,
 	REFUSE_ADMITTED, REFUSE_DEADLINE, REFUSE_KEY_CALLS, REFUSE_KEY_BYTES,
 	REFUSE_WORKER, REFUSE_CALLS, REFUSE_POLICY,
@@ -232,7 +231,6 @@ struct refusal_row {
 	const char	*message;
 	uint32_t	 retry_after;
 	uint8_t		 no_retry;
-	uint8_t		 stranger;	/* counts as failed authentication */
 };
 
 /* ---- batches ------------------------------------------------------------- */
@@ -294,10 +292,14 @@ struct roles_section {
 
 /* ---- environment: the impure part, supplied by main.c or a test ---------- */
 struct broker_env {
+	struct rng	 rng;
 	void		*arg;
-	void		 (*random)(void *, void *, size_t);
-	/* Content of a SOURCE descriptor, or NULL; fd stays the caller's. */
-	struct secret	*(*secret)(void *, int fd, int map, size_t max);
+	/*
+	 * Up to len bytes of a SOURCE descriptor from off on; 0 at the end, -1
+	 * errno.  fd stays the caller's.
+	 */
+	ssize_t		 (*source)(void *, int fd, int map, uint64_t off,
+			    void *, size_t len);
 	/* The policy behind a POLICY descriptor, or NULL. */
 	struct policy	*(*policy)(void *, int fd);
 	uint8_t		 boot_id[16];
@@ -311,21 +313,7 @@ struct counters {
 };
 
 /* ---- aggregates (audit.c) ------------------------------------------------ */
-#define AGG_SOURCES	64
-#define AGG_REASONS	6
 #define DENY_ROWS	256
-
-struct agg_source {
-	char		 text[65];
-	uint64_t	 n;
-};
-
-struct auth_agg {
-	uint64_t	 from_wall, due;	/* due: boot ns, NEVER = empty */
-	uint64_t	 total, more;
-	uint64_t	 reason[AGG_REASONS];
-	struct agg_source source[AGG_SOURCES];
-};
 
 struct deny_row {
 	char		 key[16];
@@ -377,10 +365,10 @@ struct broker {
 	size_t		 nsections;
 
 	/* the other modules of this folder */
-	struct vault	*vault;
+	struct vault	 vault;
+	int		 vault_open;	/* vault_init was done */
 	struct keys	*keys;
-	struct authn	*authn;
-	struct credentials *creds;
+	struct creds	*creds;
 	struct admin	*admin;
 
 	/* peers */
@@ -406,7 +394,7 @@ struct broker {
 	struct epoch_state epoch;
 	struct gate	 gate;
 	struct recover	 recover;
-	struct auth_agg	 auth_agg;
+	struct authn_fails fails;
 	struct deny_row	 deny_rows[DENY_ROWS];
 	uint64_t	 deny_due;
 	struct budget_row *budget;	/* open addressing, power of two */
@@ -579,11 +567,12 @@ uint64_t	 fair_next(const struct broker *);
 /* decide.c: pure; the order of its checks is its table */
 struct decision {
 	enum refusal	 refusal;
+	enum authn_result authn;
 	int		 redact;		/* spans hold what to rewrite */
 	struct verdict_span span[16];
 	size_t		 nspans;
 	const char	*step;			/* that denied or redacted */
-	struct key	*key;			/* known caller, also if refused */
+	struct authn_who who;			/* known caller, also if refused */
 	struct policy_provider provider;
 	struct policy_route route;
 };
@@ -614,6 +603,9 @@ void		 batch_state(struct broker *, uint8_t kind, const void *id,
 		    size_t idlen, const void *val, size_t len);
 void		 batch_delete(struct broker *, uint8_t kind, const void *id,
 		    size_t idlen);
+/* batch_state as vault.h wants it; the argument is the broker. */
+int		 batch_emit(void *, uint8_t kind, const void *id, size_t idlen,
+		    const void *val, size_t len);
 /* A message that goes out at COMMITTED of the batch it is in. */
 void		 batch_then(struct broker *, const struct broker_from *to,
 		    uint16_t type, const void *payload, size_t len);
@@ -665,7 +657,6 @@ void		 audit_orphan(struct broker *, const uint8_t *id, size_t idlen,
 /* A denial: counted, or an entry (known principal). */
 void		 audit_deny(struct broker *, const struct ask *, uint16_t worker,
 		    const struct decision *, const uint8_t id[CALL_ID]);
-void		 audit_stranger(struct broker *, enum refusal, const char *source);
 uint64_t	 audit_next(const struct broker *);	/* aggregates due */
 void		 audit_tick(struct broker *);
 
