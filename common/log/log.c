@@ -119,6 +119,9 @@ emit(enum log_level level, const char *text, size_t len)
 		return;		/* nobody is left to be told */
 }
 
+static void	 vlog(enum log_level, int, const char *, va_list)
+		    __attribute__((format(printf, 3, 0)));
+
 static void
 vlog(enum log_level level, int error, const char *fmt, va_list ap)
 {

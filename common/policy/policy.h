@@ -13,11 +13,12 @@
  * id.  Every offset and count is checked once by policy_open; afterwards the
  * accessors cannot fail.  Layout (big-endian u32 unless said):
  *	"TPB1", version 1, total length, then per section {offset, count}:
- *	providers, models, routes, steps (empty for now), strings {offset, bytes}
+ *	providers, models, routes, steps (empty for now), strings {offset, bytes};
+ *	the sections follow in this order without a gap, the first string is empty
  *	provider row 48 bytes: u16 id, u8 dialect, u8 scheme, u8 auth,
  *	 u8 insecure, u16 port, str name, str host, str base path, str key source
- *	 name, str proxy host, u16 proxy port, u16 zero, u32 zero (str = u32 offset
- *	 in strings; strings are NUL-terminated)
+ *	 name, str proxy host, u16 proxy port, raw[18] zero (str = u32 offset in
+ *	 strings; strings are NUL-terminated)
  *	model row 16 bytes: str pattern, u16 provider, u8 concrete (no wildcard),
  *	 u8 zero, u64 created (Unix s, 0 unknown)
  *	route row 16 bytes: u16 route, u8 dialect, u8 kind, str path, u64 zero
