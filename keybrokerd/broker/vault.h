@@ -71,7 +71,6 @@ struct vault_record {
 	struct secret	*value;
 };
 
-struct evp_cipher_st;
 struct evp_cipher_ctx_st;
 
 struct vault {
@@ -80,7 +79,6 @@ struct vault {
 	char			 previous_kid[VAULT_KID + 1];
 	size_t			 n;
 	struct vault_record	 records[VAULT_RECORDS];
-	struct evp_cipher_st	*cipher;
 	struct evp_cipher_ctx_st *ctx;
 };
 
@@ -99,8 +97,13 @@ typedef int (*vault_emit)(void *arg, uint8_t kind, const void *id,
 struct secret	*vault_key_parse(struct secret *text, int file);
 
 /*
+ * Before the sandbox: libcrypto without its configuration file, the cipher
+ * fetched (once a process).  0, or -1 (EIO).  vault_init does it if need be.
+ */
+int	 vault_prepare(void);
+/*
  * Takes *dek (32 bytes) over, *dek becomes NULL, also on failure.  0, or -1
- * (EINVAL, ENOMEM).  Fetches the cipher, the only place that does.
+ * (EINVAL, ENOMEM).
  */
 int	 vault_init(struct vault *, struct secret **dek);
 /* Takes a previous key over: its ciphertexts open as well. */
