@@ -120,6 +120,10 @@ judge(struct judge *j)
 		r = judge_body(j, &h, &at);
 		if (r != JUDGE_GOOD)
 			return r;
+		if (!h.keep_alive && at < j->len) {
+			j->reason = "Data follows the last message.";
+			return JUDGE_BAD;
+		}
 	}
 	return JUDGE_GOOD;
 }
