@@ -21,39 +21,38 @@
 struct sse_event {
 	const char	*name;	/* of event:, "" if none or too long */
 	uint64_t	 data;	/* bytes of data, joined lines */
-	int		 fields; /* 0: only comments or nothing */
 	int		 cut;	/* stream ended before the empty line */
 };
 
 struct sse_ops {
 	/* a run of the data of the open event; lines are joined by LF */
 	void	(*data)(void *, const uint8_t *, size_t);
-	/* event ended; in hold mode: return 1 = withhold it, 0 = pass */
+	/* an event with at least one field ended; in hold mode: return 1 =
+	 * withhold it, 0 = pass it */
 	int	(*event)(void *, const struct sse_event *);
 	/* bytes for the client, in order */
 	void	(*pass)(void *, const uint8_t *, size_t);
 };
 
+/* Private to sse.c; about 150 bytes, and a copy of what is held. */
 struct sse {
-	/* private to sse.c */
 	const struct sse_ops *ops;
 	void		*arg;
-	uint8_t		*held;		/* NULL unless an event is held */
+	uint8_t		*held;		/* open event so far; NULL: nothing */
 	size_t		 nheld;
-	size_t		 capheld;
 	uint64_t	 data;
 	size_t		 line;		/* bytes of the open line */
 	uint8_t		 hold;		/* hold mode */
-	uint8_t		 released;	/* open event: already passed on */
+	uint8_t		 released;	/* open event: too long to hold */
 	uint8_t		 state;
+	uint8_t		 kind;		/* field of the open line */
 	uint8_t		 cr;		/* last byte was CR */
-	uint8_t		 drop_lf;	/* ... of a withheld event */
-	uint8_t		 bom;		/* BOM bytes matched at the start */
-	uint8_t		 fields;
-	uint8_t		 ndata;		/* data lines so far (0, 1 = some) */
+	uint8_t		 after;		/* ... and what it ended */
+	uint8_t		 bom;		/* bytes of a BOM at the start */
+	uint8_t		 fields;	/* open event has one */
+	uint8_t		 ndata;		/* ... has a data line */
 	uint8_t		 nfield;
 	uint8_t		 nname;
-	uint8_t		 forwarded;	/* client holds part of open event */
 	char		 field[8];
 	char		 name[SSE_NAME];
 };

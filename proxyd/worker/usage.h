@@ -25,6 +25,7 @@
 #include "proxyd/worker/sse.h"
 
 #define USAGE_TYPE	48	/* event or error type, with its NUL */
+#define USAGE_PATH	6	/* depth up to which keys are told apart */
 
 enum usage_form {
 	USAGE_JSON,
@@ -34,7 +35,7 @@ enum usage_form {
 /* Evidence, weakest first. */
 enum usage_grade {
 	USAGE_ESTIMATED,	/* no usage seen: counted from bytes */
-	USAGE_PARTIAL,		/* some, but the answer did not end as it should */
+	USAGE_PARTIAL,		/* some, but not the provider's last word */
 	USAGE_FINAL
 };
 
@@ -47,10 +48,11 @@ struct usage_count {
 	uint64_t	 out_hidden;	/* of these reasoning */
 };
 
+/* About 2.6 KiB; holds pointers to itself, so it must not be moved. */
 struct usage {
 	/* readable at any time */
-	uint8_t		 started;	/* first event (message_start) passed:
-					 * Anthropic pings allowed from here */
+	uint8_t		 started;	/* keep-alives are allowed from here:
+					 * Anthropic needs message_start first */
 	uint8_t		 terminated;	/* [DONE], message_stop, response.* */
 	uint8_t		 error;		/* an error object or event passed */
 	uint8_t		 malformed;	/* JSON that could not be read */
@@ -61,16 +63,20 @@ struct usage {
 	/* private to usage.c */
 	enum fact_shape	 shape;
 	enum usage_form	 form;
+	uint8_t		 withhold;
+	uint8_t		 seen;		/* some usage was read */
+	uint8_t		 final;		/* ... and it was the last word */
 	uint8_t		 ended;
-	uint8_t		 seen_in;
-	uint8_t		 seen_out;
-	uint8_t		 seen_last;	/* usage that is complete by itself */
-	uint8_t		 choices;	/* this event: 1 empty array, 2 filled */
-	uint8_t		 usage_object;	/* this event has a usage object */
-	uint8_t		 done_match;	/* this event's data so far is [DONE] */
-	uint8_t		 broken;	/* this document cannot be read */
-	uint8_t		 path[5];	/* what the keys around us mean */
-	char		 type[USAGE_TYPE]; /* this event's "type" */
+	/* of the open document: an event's data, or the JSON answer */
+	uint8_t		 broken;	/* it cannot be read */
+	uint8_t		 choices;	/* 1: an empty array, 2: a filled one */
+	uint8_t		 has_usage;	/* it has a usage object */
+	uint8_t		 has_error;
+	uint8_t		 text_key;	/* last key names answer text */
+	uint8_t		 done_match;	/* bytes of [DONE] that matched */
+	uint8_t		 path[USAGE_PATH]; /* by depth: what the key means */
+	char		 type[USAGE_TYPE]; /* its "type" */
+	/* sums */
 	uint64_t	 in, in_cached, in_stored, out, out_hidden;
 	uint64_t	 text;		/* bytes of answer text, for estimates */
 	struct sse	 sse;
