@@ -113,6 +113,7 @@ static const struct row requests[] = {
 	{ "LF request line", B("GET / HTTP/1.1\n" H "\r\n"),
 	    HTTP1_REJECT, 400 },
 	{ "LF field", B(GET "Host: a\n\r\n"), HTTP1_REJECT, 400 },
+	{ "LF longer field", B(GET H "X: ab\n\r\n"), HTTP1_REJECT, 400 },
 	{ "LF end", B(GET H "\n"), HTTP1_REJECT, 400 },
 	{ "bare CR", B(GET H "X: a\rb\r\n\r\n"), HTTP1_REJECT, 400 },
 	{ "CR CR LF", B(GET H "X: a\r\r\n\r\n"), HTTP1_REJECT, 400 },
@@ -551,6 +552,24 @@ test_limits(void **state)
 	free(b);
 }
 
+/* A caller's own limits count. */
+static void
+test_own_limits(void **state)
+{
+	static const char	 b[] = GET H "X: 1\r\n\r\n";
+	struct http1_limits	 lim;
+	struct http1_head	 h;
+
+	(void)state;
+	lim = http1_request_limits;
+	for (lim.fields = 1; lim.fields <= 2; lim.fields++) {
+		http1_init(&h);
+		assert_int_equal(http1_request((const uint8_t *)b,
+		    sizeof(b) - 1, &lim, &h),
+		    lim.fields == 1 ? HTTP1_REJECT : HTTP1_DONE);
+	}
+}
+
 /* After a verdict the parser reads nothing more. */
 static void
 test_final(void **state)
@@ -581,6 +600,7 @@ main(void)
 		cmocka_unit_test(test_expect),
 		cmocka_unit_test(test_answer_body),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_own_limits),
 		cmocka_unit_test(test_final),
 	};
 
