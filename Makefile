@@ -22,9 +22,9 @@ ALL_CFLAGS =	${WARN} ${SYS_CFLAGS} -I. ${CFLAGS} ${EXTRA_CFLAGS}
 
 COMMON_SRC !=	ls common/*/*.c | grep -v -e _openbsd -e paths.c
 WORKER_SRC !=	ls proxyd/worker/*.c 2>/dev/null | grep -v -e _openbsd -e /main.c || :
-PROXYD_SRC !=	ls proxyd/parent/*.c 2>/dev/null | grep -v -e _openbsd -e /main.c -e /parse.c || :
+PROXYD_SRC !=	ls proxyd/parent/*.c 2>/dev/null | grep -v -e _openbsd -e /main.c -e /parse.c -e /default.c || :
 CTL_SRC !=	ls proxyd/proxyctl/*.c 2>/dev/null | grep -v -e _openbsd -e /main.c || :
-KEYD_SRC !=	ls keybrokerd/parent/*.c 2>/dev/null | grep -v -e _openbsd -e /main.c -e /parse.c || :
+KEYD_SRC !=	ls keybrokerd/parent/*.c 2>/dev/null | grep -v -e _openbsd -e /main.c -e /parse.c -e /default.c || :
 BROKER_SRC !=	ls keybrokerd/broker/*.c 2>/dev/null | grep -v -e _openbsd -e /main.c || :
 LEDGER_SRC !=	ls keybrokerd/ledger/*.c 2>/dev/null | grep -v -e _openbsd -e /main.c || :
 EGRESS_SRC !=	ls keybrokerd/egress/*.c 2>/dev/null | grep -v -e _openbsd -e /main.c || :
@@ -36,9 +36,9 @@ FUZZ_BIN !=	ls regress/fuzz/fuzz_*.c 2>/dev/null | sed 's,.*/,out/fuzz/,;s,\.c$$
 
 COMMON_OBJ =	${COMMON_SRC:.c=.o}
 WORKER_OBJ =	${WORKER_SRC:.c=.o}
-PROXYD_OBJ =	${PROXYD_SRC:.c=.o} proxyd/parent/parse.o
+PROXYD_OBJ =	${PROXYD_SRC:.c=.o} proxyd/parent/parse.o proxyd/parent/default.o
 CTL_OBJ =	${CTL_SRC:.c=.o}
-KEYD_OBJ =	${KEYD_SRC:.c=.o} keybrokerd/parent/parse.o
+KEYD_OBJ =	${KEYD_SRC:.c=.o} keybrokerd/parent/parse.o keybrokerd/parent/default.o
 BROKER_OBJ =	${BROKER_SRC:.c=.o}
 LEDGER_OBJ =	${LEDGER_SRC:.c=.o}
 EGRESS_OBJ =	${EGRESS_SRC:.c=.o}
@@ -52,7 +52,7 @@ LIB_LEDGER =	-lsqlite3 -lcrypto ${LIB_BASE}
 LIB_EGRESS =	-lcurl -levent_core -lcrypto -lsodium ${LIB_BASE}
 LIB_VERIFY =	-lsodium -lcrypto ${LIB_BASE}
 LIB_TEST =	-ltls -levent_core -ljansson -lsqlite3 -lcurl -lssl -lcrypto \
-		-lsodium ${LIB_BASE} -lcmocka
+		-lsodium -lmd ${LIB_BASE} -lcmocka
 ROLE_LIBS =	out/lib/libworker.a out/lib/libbroker.a out/lib/libledger.a \
 		out/lib/libegress.a out/lib/libdial.a out/lib/libverify.a \
 		out/lib/libkeyd.a out/lib/libproxyd.a out/lib/libctl.a
@@ -75,6 +75,10 @@ proxyd/parent/parse.c: proxyd/parent/parse.y
 	${YACC} -p proxydconf -o $@ proxyd/parent/parse.y
 keybrokerd/parent/parse.c: keybrokerd/parent/parse.y
 	${YACC} -p keydconf -o $@ keybrokerd/parent/parse.y
+proxyd/parent/default.c: etc/proxyd.conf mk/text.sh
+	sh mk/text.sh pconf_default etc/proxyd.conf $@
+keybrokerd/parent/default.c: etc/keybrokerd.conf mk/text.sh
+	sh mk/text.sh kconf_default etc/keybrokerd.conf $@
 
 # --- archives --------------------------------------------------------------
 ${LIBCOMMON}: ${COMMON_OBJ}
@@ -118,7 +122,7 @@ out/sbin/proxyd: proxyd/parent/main.o out/lib/libproxyd.a ${LIBCOMMON} out/paths
 	${CC} ${LDFLAGS} -o $@ proxyd/parent/main.o out/paths.o out/lib/libproxyd.a ${LIBCOMMON} ${LIB_BASE}
 out/sbin/keybrokerd: keybrokerd/parent/main.o out/lib/libkeyd.a ${LIBCOMMON} out/paths.o
 	@mkdir -p out/sbin
-	${CC} ${LDFLAGS} -o $@ keybrokerd/parent/main.o out/paths.o out/lib/libkeyd.a ${LIBCOMMON} ${LIB_BASE}
+	${CC} ${LDFLAGS} -o $@ keybrokerd/parent/main.o out/paths.o out/lib/libkeyd.a ${LIBCOMMON} -lmd ${LIB_BASE}
 out/sbin/proxyctl: proxyd/proxyctl/main.o out/lib/libctl.a ${LIBCOMMON}
 	@mkdir -p out/sbin
 	${CC} ${LDFLAGS} -o $@ proxyd/proxyctl/main.o out/lib/libctl.a ${LIBCOMMON} -ljansson ${LIB_BASE}
@@ -177,7 +181,7 @@ ${FUZZ_BIN}: ${ROLE_LIBS} ${LIBCOMMON} FORCE
 clean:
 	rm -rf out obj
 	find . -name '*.o' -o -name '*.d' | xargs rm -f
-	rm -f proxyd/parent/parse.c keybrokerd/parent/parse.c
+	rm -f proxyd/parent/parse.c keybrokerd/parent/parse.c proxyd/parent/default.c keybrokerd/parent/default.c
 
 .PHONY: all need provider units unit asan-units fuzzers fuzz-farm clean FORCE
 

@@ -293,7 +293,8 @@ enum proto_provider { PROV_NOKEY, PROV_DOWN, PROV_UP };
  * POLICY+fd	raw[32] policy id (= sha256 of the blob), u8 first
  * CONTROL+fd	u32 uid, u8 admin
  * ROLES	str section, blob text (lines for status)
- * CONFIG	raw[32] sha256 of the configuration, u8 development, u8 terminal
+ * CONFIG	raw[32] sha256 of the configuration, u8 development, u8 terminal,
+ *		str audit origin (empty: made at genesis)
  * CLOSING	- no new call from here; ends with BROKER exiting when settled
  * SPAWN	u8 role, u16 provider
  * ASK		u8 what (1 stop, 2 reload)

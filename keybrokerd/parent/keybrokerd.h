@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef KEYBROKERD_PARENT_KEYBROKERD_H
+#define KEYBROKERD_PARENT_KEYBROKERD_H
+
+#include <limits.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/ipc/msg.h"
+#include "common/ipc/proto.h"
+#include "common/proc/args.h"
+#include "common/proc/poll.h"
+#include "common/proc/reap.h"
+
+#define KEYD_MODELS	512
+#define KEYD_SOURCES	256
+#define KEYD_CHANGE	30	/* seconds between two looks at watched files */
+
+/* ---- configuration, as parsed --------------------------------------------- */
+struct provider {
+	char		 name[33];
+	char		 host[HOST_MAX + 1];
+	char		 base[256];		/* path of the url, may be "" */
+	char		 key[65];		/* variable name, "" = none */
+	char		 proxy[HOST_MAX + 1];
+	uint16_t	 id, port, proxy_port;
+	uint8_t		 dialect, scheme, auth;
+	int		 dialect_set, url_set, key_set, key_none, auth_set, insecure;
+};
+
+struct model {
+	char		 pattern[MODEL_MAX + 1];
+	char		 provider[33];
+	uint64_t	 created;
+};
+
+struct kconf {
+	int		 development, permissive;
+	char		 control[108];		/* "" = default */
+	char		 vaultkey[PATH_MAX];
+	char		 cafile[PATH_MAX];
+	char		 origin[128];
+	size_t		 nproviders, nmodels;
+	struct provider	 providers[PROVIDERS_MAX];
+	struct model	 models[KEYD_MODELS];
+	uint8_t		 hash[32];		/* of all bytes read */
+};
+
+/* ---- sources of secrets: descriptors, never bytes --------------------------- */
+struct source {
+	int		 fd;
+	int		 map;		/* memfd_secret: can only be mapped */
+	int		 claimed;
+	uint8_t		 kind;		/* proto_source */
+	uint64_t	 size;
+	char		 name[256];
+};
+
+struct sources {
+	size_t		 n;
+	struct source	 s[KEYD_SOURCES];
+};
+
+/* ---- a role that this parent keeps alive ------------------------------------ */
+struct kid {
+	int		 used;
+	enum proto_role	 role;
+	uint16_t	 provider;
+	pid_t		 pid;		/* 0 = not running */
+	uint32_t	 generation;
+	uint64_t	 next_start;	/* when to start it, UINT64_MAX never */
+	struct reap	 reap;
+	struct msglink	 channel;
+	int		 logfd;
+	size_t		 loglen;
+	char		 log[1024];
+	int		 up;
+	uint32_t	 bits;		/* confinement reached */
+	char		 missing[256];
+	int		 expected;	/* its end is wanted */
+};
+
+#define KEYD_KIDS	(3 + PROVIDERS_MAX)
+
+struct keyd {
+	struct args	 args;
+	struct kconf	 conf;
+	struct sources	 sources;
+	struct pollset	*poll;
+	struct msglink	 proxyd;	/* KP channel */
+	struct kid	 kids[KEYD_KIDS];
+	int		 blobfd;
+	uint8_t		 policy[32];
+	size_t		 bloblen;
+	int		 cafd, lockfd, statefd;
+	int		 ctlfd;
+	char		 ctlpath[108];
+	int		 stopping, reloading, ready, first_run, exitcode;
+	uint64_t	 step_deadline;	/* of the start, 0 = started */
+	const char	*step;
+	uint64_t	 next_watch;
+	char		 root_empty[PATH_MAX + 8];
+	char		 proxyd_status[8000];
+};
+
+/* parse.y */
+int	 kconf_parse(struct kconf *, const char *path, const char *text);
+/* provider.c */
+extern const char	kconf_default[];	/* the text of etc/keybrokerd.conf */
+void	 kconf_init(struct kconf *);
+int	 kconf_url(struct provider *, const char *url, char *why, size_t);
+int	 kconf_proxy(struct provider *, const char *url, char *why, size_t);
+int	 kconf_check(struct kconf *, char *why, size_t);
+int	 kconf_load(struct kconf *, const struct args *);
+uint8_t	*kconf_blob(const struct kconf *, size_t *len);
+/* source.c */
+int	 source_stage_one(int argc, char **argv);
+int	 source_inherit(struct sources *);
+void	 source_claim(struct sources *, const struct kconf *);
+int	 source_open_files(struct keyd *);
+void	 source_send(struct keyd *, struct msglink *);
+void	 source_reopen(struct keyd *);
+/* state.c */
+int	 state_open(struct keyd *);
+int	 state_first_run(struct keyd *);
+int	 state_vault_key(struct keyd *, int create);
+int	 state_ca(struct keyd *);
+uint64_t state_resolver_stamp(void);
+/* roles.c */
+void	 roles_init(struct keyd *);
+struct kid *roles_find(struct keyd *, enum proto_role, uint16_t);
+void	 roles_want(struct keyd *, enum proto_role, uint16_t);
+void	 roles_turn(struct keyd *, uint64_t now);
+uint64_t roles_deadline(const struct keyd *);
+void	 roles_reap(struct keyd *, uint64_t now);
+void	 roles_stop(struct keyd *, struct kid *);
+int	 roles_alive(const struct keyd *);
+void	 roles_status(struct keyd *);
+void	 roles_kill(struct keyd *, int sig);
+int	 message_kid(void *arg, struct msgr *, int fd);
+/* message.c */
+int	 message_broker(struct keyd *, struct msgr *);
+int	 message_proxyd(void *arg, struct msgr *, int fd);
+void	 message_policy(struct keyd *, int first);
+/* control.c */
+int	 control_listen(struct keyd *);
+void	 control_accept(void *arg, int fd, short revents);
+/* keybrokerd.c */
+int	 keyd_run(int argc, char **argv);
+int	 keyd_init_command(int argc, char **argv);
+void	 keyd_stop(struct keyd *, int now);
+void	 keyd_reload(struct keyd *);
+
+#endif

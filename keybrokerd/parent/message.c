@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What the broker asks of its parent, what the two parents say to each other.
+ * A LINKUP or CONTROL descriptor is passed on, never used here.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/compat/compat.h"
+#include "common/ipc/permit.h"
+#include "common/log/log.h"
+#include "keybrokerd/parent/keybrokerd.h"
+
+void
+message_policy(struct keyd *k, int first)
+{
+	struct kid	*broker;
+	struct msgw	 w;
+	int		 fd;
+
+	broker = roles_find(k, ROLE_BROKER, 0);
+	if (broker == NULL || broker->pid == 0)
+		return;
+	if ((fd = fcntl(k->blobfd, F_DUPFD_CLOEXEC, 3)) == -1) {
+		log_warn("policy");
+		return;
+	}
+	msg_open(&w, M_POLICY);
+	msg_put_raw(&w, k->policy, sizeof(k->policy));
+	msg_put_u8(&w, (uint8_t)first);
+	if (msg_send(&broker->channel, &w, fd) == -1)
+		log_warn("POLICY");
+}
+
+static void
+on_spawn(struct keyd *k, struct msgr *m)
+{
+	uint16_t	 provider;
+	uint8_t		 role;
+
+	role = msg_get_u8(m);
+	provider = msg_get_u16(m);
+	if (msg_end(m) == -1 || role != ROLE_EGRESS || provider == 0 ||
+	    provider > k->conf.nproviders) {
+		log_warnx("SPAWN of an unknown role or provider");
+		return;
+	}
+	roles_want(k, ROLE_EGRESS, provider);
+}
+
+static void
+on_ask(struct keyd *k, struct msgr *m)
+{
+	struct msgw	 w;
+	uint8_t		 what;
+
+	what = msg_get_u8(m);
+	if (msg_end(m) == -1)
+		return;
+	/* proxyd leads both: its listeners close first. */
+	msg_open(&w, M_KP_ASK);
+	msg_put_u8(&w, what);
+	if (msg_send(&k->proxyd, &w, -1) == -1)
+		keyd_stop(k, 0);
+}
+
+/*
+ * The broker serves: proxyd may open its listeners, or link its workers anew.
+ * Once for each life of a broker; later news reach workers by READY.
+ */
+static void
+on_serving(struct keyd *k, struct msgr *m)
+{
+	if (k->ready)
+		return;
+	k->ready = 1;
+	k->step = NULL;
+	k->step_deadline = 0;
+	if (msg_sendv(&k->proxyd, M_KP_READY, m->p, m->len, -1) == -1)
+		log_warn("KP_READY");
+}
+
+int
+message_broker(struct keyd *k, struct msgr *m)
+{
+	switch (m->type) {
+	case M_SPAWN:
+		on_spawn(k, m);
+		break;
+	case M_ASK:
+		on_ask(k, m);
+		break;
+	case M_SERVING:
+		on_serving(k, m);
+		break;
+	case M_REOPEN:
+		source_reopen(k);
+		break;
+	default:
+		log_warnx("the broker may not send %s", permit_name(m->type));
+	}
+	return 0;
+}
+
+/* A worker's link: to the broker with its class, which only proxyd sets. */
+static void
+on_linkup(struct keyd *k, struct msgr *m, int fd)
+{
+	struct kid	*broker;
+
+	broker = roles_find(k, ROLE_BROKER, 0);
+	if (fd == -1 || broker == NULL || !broker->up) {
+		if (fd != -1)
+			close(fd);
+		return;
+	}
+	if (msg_sendv(&broker->channel, M_LINKUP, m->p, m->len, fd) == -1)
+		log_warn("LINKUP");
+}
+
+static void
+on_status(struct keyd *k, struct msgr *m)
+{
+	const uint8_t	*p;
+	size_t		 len;
+
+	p = msg_get_blob(m, sizeof(k->proxyd_status) - 1, &len);
+	if (p == NULL || msg_end(m) == -1)
+		return;
+	memcpy(k->proxyd_status, p, len);
+	k->proxyd_status[len] = '\0';
+	roles_status(k);
+}
+
+int
+message_proxyd(void *arg, struct msgr *m, int fd)
+{
+	struct keyd	*k;
+
+	k = arg;
+	if (permit_check(m->type, PL_KP, PD_UP, 0, m->len, fd != -1) == -1)
+		fatalx("proxyd sent an unexpected message %u", m->type);
+	switch (m->type) {
+	case M_KP_LINKUP:
+		on_linkup(k, m, fd);
+		return 0;
+	case M_KP_RELOAD:
+		keyd_reload(k);
+		break;
+	case M_KP_STOP:
+		keyd_stop(k, 0);
+		break;
+	case M_KP_STATUS:
+		on_status(k, m);
+		break;
+	}
+	if (fd != -1)
+		close(fd);
+	return 0;
+}

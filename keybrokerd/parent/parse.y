@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * keybrokerd.conf(5).  The grammar of the manual page, over the lexer of
+ * common/conf.  Runs in the keybrokerd parent only.
+ */
+%{
+#include <sys/types.h>
+
+#include <sha2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/compat/compat.h"
+#include "common/conf/conf.h"
+#include "keybrokerd/parent/keybrokerd.h"
+
+static struct conf	*file;
+static struct kconf	*conf;
+static struct provider	*prov;
+
+static int	 yylex(void);
+static void	 yyerror(const char *);
+static int	 copy(char *, size_t, char *, const char *);
+static int	 provider_new(char *);
+static int	 model_new(char *, char *, int64_t);
+static void	 set_dialect(int);
+static void	 set_auth(int);
+static void	 set_url(char *);
+static void	 set_proxy(char *);
+static int	 envname(const char *);
+%}
+
+%union {
+	char	*str;
+	int64_t	 num;
+}
+%token ANTHROPIC AUDIT AUTH BEARER CA CONTROL CREATED DEVELOPMENT DIALECT ENV
+%token FFILE INCLUDE INSECURE KEY MODEL NONE OPENAI ORIGIN PERMISSIVE PROVIDER
+%token PROXY SANDBOX URL VAULT XAPIKEY
+%token <str> STRING
+%token <num> NUMBER
+%type <str> word
+
+%%
+grammar	: /* empty */
+	| grammar '\n'
+	| grammar line '\n'
+	| grammar error '\n'
+	;
+line	: DEVELOPMENT		{ conf->development = 1; }
+	| SANDBOX PERMISSIVE	{ conf->permissive = 1; }
+	| CONTROL STRING	{
+		if (copy(conf->control, sizeof(conf->control), $2,
+		    "control path") == -1)
+			YYERROR;
+	}
+	| VAULT KEY FFILE STRING {
+		if (copy(conf->vaultkey, sizeof(conf->vaultkey), $4,
+		    "vault key file") == -1)
+			YYERROR;
+	}
+	| CA FFILE STRING	{
+		if (copy(conf->cafile, sizeof(conf->cafile), $3,
+		    "ca file") == -1)
+			YYERROR;
+	}
+	| AUDIT ORIGIN STRING	{
+		if (copy(conf->origin, sizeof(conf->origin), $3,
+		    "audit origin") == -1)
+			YYERROR;
+	}
+	| INCLUDE STRING	{
+		if (conf_include(file, $2) == -1) {
+			free($2);
+			YYERROR;
+		}
+		free($2);
+	}
+	| MODEL word word	{
+		if (model_new($2, $3, 0) == -1)
+			YYERROR;
+	}
+	| MODEL word word CREATED NUMBER {
+		if (model_new($2, $3, $5) == -1)
+			YYERROR;
+	}
+	| PROVIDER word		{
+		if (provider_new($2) == -1)
+			YYERROR;
+	} '{' body '}'		{ prov = NULL; }
+	;
+body	: /* empty */
+	| body '\n'
+	| body ';'
+	| body item
+	;
+item	: DIALECT OPENAI	{ set_dialect(DIALECT_OPENAI); }
+	| DIALECT ANTHROPIC	{ set_dialect(DIALECT_ANTHROPIC); }
+	| URL STRING		{ set_url($2); }
+	| PROXY STRING		{ set_proxy($2); }
+	| AUTH BEARER		{ set_auth(AUTH_BEARER); }
+	| AUTH XAPIKEY		{ set_auth(AUTH_XAPIKEY); }
+	| INSECURE		{ prov->insecure = 1; }
+	| KEY NONE		{ prov->key_none = 1; }
+	| KEY ENV word		{
+		if (!envname($3)) {
+			conf_error(file, "\"%s\" is no variable name", $3);
+			free($3);
+			YYERROR;
+		}
+		if (copy(prov->key, sizeof(prov->key), $3, "variable") == -1)
+			YYERROR;
+		prov->key_set = 1;
+	}
+	;
+word	: STRING
+	| OPENAI		{ $$ = strdup("openai"); }
+	| ANTHROPIC		{ $$ = strdup("anthropic"); }
+	;
+%%
+
+static const struct conf_keyword keywords[] = {
+	{ "anthropic",	ANTHROPIC },
+	{ "audit",	AUDIT },
+	{ "auth",	AUTH },
+	{ "bearer",	BEARER },
+	{ "ca",		CA },
+	{ "control",	CONTROL },
+	{ "created",	CREATED },
+	{ "development", DEVELOPMENT },
+	{ "dialect",	DIALECT },
+	{ "env",	ENV },
+	{ "file",	FFILE },
+	{ "include",	INCLUDE },
+	{ "insecure",	INSECURE },
+	{ "key",	KEY },
+	{ "model",	MODEL },
+	{ "none",	NONE },
+	{ "openai",	OPENAI },
+	{ "origin",	ORIGIN },
+	{ "permissive",	PERMISSIVE },
+	{ "provider",	PROVIDER },
+	{ "proxy",	PROXY },
+	{ "sandbox",	SANDBOX },
+	{ "url",	URL },
+	{ "vault",	VAULT },
+	{ "x-api-key",	XAPIKEY },
+};
+
+static int
+yylex(void)
+{
+	return conf_lex(file, keywords, sizeof(keywords) / sizeof(keywords[0]),
+	    STRING, NUMBER, &yylval.str, &yylval.num);
+}
+
+static void
+yyerror(const char *s)
+{
+	conf_error(file, "%s", s);
+}
+
+/* Takes the malloc'ed string; too long is an error with its name. */
+static int
+copy(char *out, size_t size, char *s, const char *what)
+{
+	int	 r;
+
+	r = strlcpy(out, s, size) >= size ? -1 : 0;
+	if (r == -1)
+		conf_error(file, "%s is longer than %zu bytes", what, size - 1);
+	free(s);
+	return r;
+}
+
+static int
+envname(const char *s)
+{
+	return *s != '\0' && strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	    "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(s);
+}
+
+static int
+provider_new(char *name)
+{
+	if (conf->nproviders == PROVIDERS_MAX) {
+		conf_error(file, "more than %d providers", PROVIDERS_MAX);
+		free(name);
+		return -1;
+	}
+	if (strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") !=
+	    strlen(name)) {
+		conf_error(file, "provider name \"%s\": only a-z, 0-9 and -",
+		    name);
+		free(name);
+		return -1;
+	}
+	prov = &conf->providers[conf->nproviders++];
+	memset(prov, 0, sizeof(*prov));
+	return copy(prov->name, sizeof(prov->name), name, "provider name");
+}
+
+static int
+model_new(char *pattern, char *provider, int64_t created)
+{
+	struct model	*m;
+
+	if (conf->nmodels == KEYD_MODELS || created < 0) {
+		conf_error(file, "more than %d models, or a bad date",
+		    KEYD_MODELS);
+		free(pattern);
+		free(provider);
+		return -1;
+	}
+	m = &conf->models[conf->nmodels++];
+	m->created = (uint64_t)created;
+	if (copy(m->pattern, sizeof(m->pattern), pattern, "model") == -1) {
+		free(provider);
+		return -1;
+	}
+	return copy(m->provider, sizeof(m->provider), provider, "provider");
+}
+
+static void
+set_dialect(int dialect)
+{
+	prov->dialect = (uint8_t)dialect;
+	prov->dialect_set = 1;
+}
+
+static void
+set_auth(int auth)
+{
+	prov->auth = (uint8_t)auth;
+	prov->auth_set = 1;
+}
+
+static void
+set_url(char *s)
+{
+	char	 why[128];
+
+	if (kconf_url(prov, s, why, sizeof(why)) == -1)
+		conf_error(file, "%s: \"%s\"", why, s);
+	free(s);
+}
+
+static void
+set_proxy(char *s)
+{
+	char	 why[128];
+
+	if (kconf_proxy(prov, s, why, sizeof(why)) == -1)
+		conf_error(file, "%s: \"%s\"", why, s);
+	free(s);
+}
+
+static void
+hash_add(void *arg, const void *p, size_t len)
+{
+	SHA256Update(arg, p, len);
+}
+
+int
+kconf_parse(struct kconf *c, const char *path, const char *text)
+{
+	SHA2_CTX	 h;
+	int		 bad;
+
+	conf = c;
+	if ((file = conf_open(path, text)) == NULL) {
+		fprintf(stderr, "keybrokerd: %s: cannot be read\n", path);
+		return -1;
+	}
+	bad = yyparse();
+	bad |= conf_errors(file) > 0;
+	SHA256Init(&h);
+	conf_hash(file, hash_add, &h);
+	SHA256Final(c->hash, &h);
+	conf_close(file);
+	return bad ? -1 : 0;
+}

@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The roles behind the keybrokerd parent: started, connected, respawned.  The
+ * whole topology is connect_kid(): a pair that is not made there cannot exist.
+ */
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/compat/compat.h"
+#include "common/ipc/permit.h"
+#include "common/log/log.h"
+#include "common/proc/priv.h"
+#include "common/proc/spawn.h"
+#include "keybrokerd/parent/keybrokerd.h"
+
+/* One row a role: what it is started with. */
+static const struct role_row {
+	enum proto_role	 role;
+	const char	*path, *name;
+	int		 blob, extra;	/* 0 none, 1 state directory, 2 CA */
+	int		 root;		/* 0 none, 1 empty, 2 state directory */
+	uint64_t	 nofile;
+	size_t		 memlock;
+} rows[] = {
+	{ ROLE_BROKER, "keybrokerd/broker", "broker", 1, 0, 1,
+	    1024, 16 * 1024 * 1024 },
+	{ ROLE_LEDGER, "keybrokerd/ledger", "ledger", 0, 1, 2, 64, 0 },
+	{ ROLE_EGRESS, "keybrokerd/egress", "egress", 1, 2, 1,
+	    2 * WORKER_LINKS + 4096, 8 * 1024 * 1024 },
+	{ ROLE_DIAL, "keybrokerd/dial", "dial", 1, 0, 0, 512, 0 },
+};
+
+static const struct role_row *
+row_of(enum proto_role role)
+{
+	size_t	 i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].role == role)
+			return &rows[i];
+	fatalx("no such role %d", (int)role);
+}
+
+static void
+kid_name(const struct keyd *k, const struct kid *kid, char *out, size_t size)
+{
+	const char	*n;
+
+	n = row_of(kid->role)->name;
+	if (kid->role == ROLE_EGRESS && kid->provider >= 1 &&
+	    kid->provider <= k->conf.nproviders)
+		snprintf(out, size, "%s %s", n,
+		    k->conf.providers[kid->provider - 1].name);
+	else
+		strlcpy(out, n, size);
+}
+
+void
+roles_init(struct keyd *k)
+{
+	size_t	 i;
+
+	for (i = 0; i < KEYD_KIDS; i++) {
+		memset(&k->kids[i], 0, sizeof(k->kids[i]));
+		k->kids[i].logfd = -1;
+		k->kids[i].channel.fd = -1;
+	}
+}
+
+struct kid *
+roles_find(struct keyd *k, enum proto_role role, uint16_t provider)
+{
+	size_t	 i;
+
+	for (i = 0; i < KEYD_KIDS; i++)
+		if (k->kids[i].used && k->kids[i].role == role &&
+		    k->kids[i].provider == provider)
+			return &k->kids[i];
+	return NULL;
+}
+
+/* Keep such a role running from now on. */
+void
+roles_want(struct keyd *k, enum proto_role role, uint16_t provider)
+{
+	size_t	 i;
+
+	if (roles_find(k, role, provider) != NULL)
+		return;
+	for (i = 0; i < KEYD_KIDS; i++) {
+		if (k->kids[i].used)
+			continue;
+		k->kids[i].used = 1;
+		k->kids[i].role = role;
+		k->kids[i].provider = provider;
+		k->kids[i].next_start = 0;
+		return;
+	}
+	log_warnx("no room for another role");
+}
+
+static void
+send_peer(struct kid *to, enum proto_role role, uint16_t instance,
+    uint32_t generation, int fd)
+{
+	struct msgw	 w;
+
+	msg_open(&w, M_PEER);
+	msg_put_u8(&w, (uint8_t)role);
+	msg_put_u16(&w, instance);
+	msg_put_u32(&w, generation);
+	if (msg_send(&to->channel, &w, fd) == -1)
+		log_warn("PEER");
+}
+
+static int
+alive(const struct kid *kid)
+{
+	return kid != NULL && kid->pid != 0 && kid->up;
+}
+
+/* One socketpair, an end to each. */
+static void
+join_peers(struct kid *a, struct kid *b)
+{
+	int	 fd[2];
+
+	if (msg_pair(fd) == -1) {
+		log_warn("socketpair");
+		return;
+	}
+	send_peer(a, b->role, b->provider, b->generation, fd[0]);
+	send_peer(b, a->role, a->provider, a->generation, fd[1]);
+}
+
+/* The links of a role that has just come up: the whole list of them. */
+static void
+connect_kid(struct keyd *k, struct kid *kid)
+{
+	struct kid	*broker, *ledger, *dial, *eg;
+	size_t		 i;
+
+	broker = roles_find(k, ROLE_BROKER, 0);
+	ledger = roles_find(k, ROLE_LEDGER, 0);
+	dial = roles_find(k, ROLE_DIAL, 0);
+	if ((kid == broker || kid == ledger) && alive(broker) && alive(ledger))
+		join_peers(broker, ledger);
+	for (i = 0; i < KEYD_KIDS; i++) {
+		eg = &k->kids[i];
+		if (!eg->used || eg->role != ROLE_EGRESS || !alive(eg))
+			continue;
+		/* Egresses of an earlier broker end with it; no link to them. */
+		if ((kid == eg) && alive(broker))
+			join_peers(broker, eg);
+		if ((kid == eg || kid == dial) && alive(dial))
+			join_peers(dial, eg);
+	}
+}
+
+static void
+send_config(struct keyd *k, struct kid *broker)
+{
+	struct msgw	 w;
+
+	msg_open(&w, M_CONFIG);
+	msg_put_raw(&w, k->conf.hash, sizeof(k->conf.hash));
+	msg_put_u8(&w, (uint8_t)(k->conf.development != 0));
+	msg_put_u8(&w, (uint8_t)(isatty(STDOUT_FILENO) == 1));
+	msg_put_str(&w, k->conf.origin);
+	if (msg_send(&broker->channel, &w, -1) == -1)
+		log_warn("CONFIG");
+}
+
+void
+roles_status(struct keyd *k)
+{
+	struct kid	*broker, *kid;
+	struct msgw	 w;
+	char		 text[8000], name[64];
+	size_t		 i, used;
+	int		 r;
+
+	if ((broker = roles_find(k, ROLE_BROKER, 0)) == NULL || !alive(broker))
+		return;
+	for (i = used = 0; i < KEYD_KIDS; i++) {
+		kid = &k->kids[i];
+		if (!kid->used)
+			continue;
+		kid_name(k, kid, name, sizeof(name));
+		r = snprintf(text + used, sizeof(text) - used,
+		    "%s pid %d generation %u restarts %u %s%s%s%s\n", name,
+		    (int)kid->pid, kid->generation, kid->reap.deaths,
+		    kid->reap.stopped ? "STOPPED (sandbox violations)" :
+		    kid->up ? "up" : "down", *kid->missing != '\0' ?
+		    " without " : "", kid->missing, kid->bits == 0 ? "" :
+		    " confined");
+		if (r < 0 || (size_t)r >= sizeof(text) - used)
+			break;
+		used += (size_t)r;
+	}
+	msg_open(&w, M_ROLES);
+	msg_put_str(&w, "roles");
+	msg_put_blob(&w, text, used);
+	(void)msg_send(&broker->channel, &w, -1);
+	if (k->proxyd_status[0] == '\0')
+		return;
+	msg_open(&w, M_ROLES);
+	msg_put_str(&w, "workers");
+	msg_put_blob(&w, k->proxyd_status, strlen(k->proxyd_status));
+	(void)msg_send(&broker->channel, &w, -1);
+}
+
+/* UP: the role is confined and ready. */
+static void
+kid_up(struct keyd *k, struct kid *kid, struct msgr *m)
+{
+	char	 name[64];
+
+	kid->bits = msg_get_u32(m);
+	msg_get_str(m, kid->missing, sizeof(kid->missing));
+	if (msg_end(m) == -1) {
+		log_warnx("malformed UP");
+		return;
+	}
+	kid->up = 1;
+	kid_name(k, kid, name, sizeof(name));
+	log_debug("%s is up, pid %d%s%s", name, (int)kid->pid,
+	    *kid->missing != '\0' ? ", without " : "", kid->missing);
+	if (kid->role == ROLE_BROKER) {
+		send_config(k, kid);
+		source_send(k, &kid->channel);
+		message_policy(k, 1);
+	}
+	connect_kid(k, kid);
+	roles_status(k);
+}
+
+static void
+kid_log(void *arg, int fd, short revents)
+{
+	struct kid	*kid;
+	char		*nl;
+	ssize_t		 n;
+	size_t		 len;
+	char		 who[40];
+
+	(void)revents;
+	kid = arg;
+	n = read(fd, kid->log + kid->loglen, sizeof(kid->log) - kid->loglen);
+	if (n <= 0)
+		return;
+	kid->loglen += (size_t)n;
+	strlcpy(who, row_of(kid->role)->name, sizeof(who));
+	if (kid->role == ROLE_EGRESS)
+		snprintf(who, sizeof(who), "egress-%u", kid->provider);
+	while ((nl = memchr(kid->log, '\n', kid->loglen)) != NULL) {
+		len = (size_t)(nl - kid->log);
+		log_child(who, kid->log, len);
+		kid->loglen -= len + 1;
+		memmove(kid->log, nl + 1, kid->loglen);
+	}
+	if (kid->loglen == sizeof(kid->log)) {
+		log_child(who, kid->log, kid->loglen);
+		kid->loglen = 0;
+	}
+}
+
+/* Everything the role said before it went away. */
+static void
+kid_drain_log(struct keyd *k, struct kid *kid)
+{
+	int	 i;
+
+	if (kid->logfd == -1)
+		return;
+	for (i = 0; i < 16; i++)
+		kid_log(kid, kid->logfd, 0);
+	poll_del(k->poll, kid->logfd);
+	close(kid->logfd);
+	kid->logfd = -1;
+	kid->loglen = 0;
+}
+
+static struct keyd	*the;		/* for the poll callbacks */
+
+static void
+kid_channel(void *arg, int fd, short revents)
+{
+	struct kid	*kid;
+
+	(void)fd;
+	(void)revents;
+	kid = arg;
+	if (msglink_read(&kid->channel, 16, message_kid, kid) == -1)
+		poll_events(the->poll, kid->channel.fd, 0);
+}
+
+/* message_kid's first part: what every role may say. */
+int
+message_kid(void *arg, struct msgr *m, int fd)
+{
+	struct kid	*kid;
+	char		 text[REASON_MAX], name[64];
+
+	kid = arg;
+	if (permit_check(m->type, PL_PR, PD_UP, 0, m->len, fd != -1) == -1) {
+		if (fd != -1)
+			close(fd);
+		log_warnx("%s sent an unexpected message %u",
+		    row_of(kid->role)->name, m->type);
+		return 0;
+	}
+	switch (m->type) {
+	case M_UP:
+		kid_up(the, kid, m);
+		break;
+	case M_PROBLEM:
+		msg_get_str(m, text, sizeof(text));
+		kid_name(the, kid, name, sizeof(name));
+		if (msg_end(m) == 0)
+			log_warnx("%s: %s", name, text);
+		break;
+	default:
+		if (kid->role == ROLE_BROKER)
+			return message_broker(the, m);
+		log_warnx("%s may not send %s", row_of(kid->role)->name,
+		    permit_name(m->type));
+	}
+	return 0;
+}
+
+static void
+kid_start(struct keyd *k, struct kid *kid, uint64_t now)
+{
+	const struct role_row	*row;
+	struct role_exec	 ex;
+	char			 name[64];
+	int			 channel, extra;
+
+	row = row_of(kid->role);
+	memset(&ex, 0, sizeof(ex));
+	if (geteuid() == 0) {
+		priv_uid(kid->role, &ex.uid, &ex.gid);
+		if (row->root != 0)
+			strlcpy(ex.root, row->root == 1 ? k->root_empty :
+			    k->args.statedir, sizeof(ex.root));
+	}
+	ex.nofile = row->nofile;
+	if (kid->role == ROLE_BROKER)
+		ex.nofile += WORKERS_MAX * 2;
+	ex.memlock = row->memlock;
+	ex.instance = kid->provider;
+	ex.generation = ++kid->generation;
+	ex.permissive = k->conf.permissive;
+	ex.development = k->conf.development;
+	extra = row->extra == 1 ? k->statefd : row->extra == 2 ? k->cafd : -1;
+	kid_name(k, kid, name, sizeof(name));
+	kid->pid = spawn_role(row->path, row->name, &ex,
+	    row->blob ? k->blobfd : -1, extra, &channel, &kid->logfd);
+	if (kid->pid == -1) {
+		kid->pid = 0;
+		kid->logfd = -1;
+		log_warn("%s does not start", name);
+		kid->next_start = now + NS_S;
+		return;
+	}
+	kid->up = 0;
+	kid->expected = 0;
+	kid->next_start = UINT64_MAX;
+	reap_started(&kid->reap, now);
+	msglink_init(&kid->channel, channel, 0);
+	poll_add(k->poll, channel, POLLIN, kid_channel, kid);
+	poll_add(k->poll, kid->logfd, POLLIN, kid_log, kid);
+}
+
+/* Start what is due and push out what waits. */
+void
+roles_turn(struct keyd *k, uint64_t now)
+{
+	struct kid	*kid, *broker;
+	size_t		 i;
+	int		 r;
+
+	the = k;
+	broker = roles_find(k, ROLE_BROKER, 0);
+	for (i = 0; i < KEYD_KIDS; i++) {
+		kid = &k->kids[i];
+		if (!kid->used)
+			continue;
+		if (kid->pid == 0 && kid->next_start <= now &&
+		    !(k->stopping && kid->role == ROLE_BROKER) &&
+		    /* an egress without a broker would end at once */
+		    (kid->role != ROLE_EGRESS || alive(broker)))
+			kid_start(k, kid, now);
+		if (kid->pid == 0 || kid->channel.fd == -1)
+			continue;
+		r = msglink_flush(&kid->channel);
+		if (!kid->channel.dead)
+			poll_events(k->poll, kid->channel.fd,
+			    (short)(POLLIN | (r == 1 ? POLLOUT : 0)));
+	}
+}
+
+uint64_t
+roles_deadline(const struct keyd *k)
+{
+	uint64_t	 t;
+	size_t		 i;
+
+	t = UINT64_MAX;
+	for (i = 0; i < KEYD_KIDS; i++)
+		if (k->kids[i].used && k->kids[i].pid == 0 &&
+		    k->kids[i].role != ROLE_EGRESS &&
+		    k->kids[i].next_start < t)
+			t = k->kids[i].next_start;
+	return t;
+}
+
+static void
+kid_gone(struct keyd *k, struct kid *kid, int status, uint64_t now)
+{
+	char	 text[200], name[64];
+	int	 clean;
+
+	kid_name(k, kid, name, sizeof(name));
+	kid_drain_log(k, kid);
+	/* What it sent before it died still counts. */
+	while (msglink_read(&kid->channel, 16, message_kid, kid) > 0)
+		;
+	poll_del(k->poll, kid->channel.fd);
+	msglink_close(&kid->channel);
+	kid->channel.fd = -1;
+	kid->pid = 0;
+	kid->up = 0;
+	clean = kid->expected || k->stopping ||
+	    (WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	kid->next_start = reap_died(&kid->reap, status, now, text,
+	    sizeof(text));
+	if (clean)
+		log_debug("%s, ended: %s", name, text);
+	else
+		log_warnx("%s, ended: %s%s", name, text, kid->reap.stopped ?
+		    "; three sandbox violations in a minute: not started "
+		    "again" : "");
+	if (kid->role == ROLE_BROKER)
+		k->ready = 0;
+	if (kid->role == ROLE_EGRESS && kid->expected)
+		kid->used = 0;
+	roles_status(k);
+}
+
+void
+roles_reap(struct keyd *k, uint64_t now)
+{
+	size_t	 i;
+	pid_t	 pid;
+	int	 status;
+
+	the = k;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		for (i = 0; i < KEYD_KIDS; i++)
+			if (k->kids[i].used && k->kids[i].pid == pid)
+				kid_gone(k, &k->kids[i], status, now);
+}
+
+/* Ask a role to end; its death is then no fault. */
+void
+roles_stop(struct keyd *k, struct kid *kid)
+{
+	struct msgw	 w;
+
+	(void)k;
+	if (kid == NULL || kid->pid == 0)
+		return;
+	kid->expected = 1;
+	msg_open(&w, M_EXIT);
+	(void)msg_send(&kid->channel, &w, -1);
+	(void)msglink_flush(&kid->channel);
+}
+
+int
+roles_alive(const struct keyd *k)
+{
+	size_t	 i;
+	int	 n;
+
+	for (i = 0, n = 0; i < KEYD_KIDS; i++)
+		n += k->kids[i].used && k->kids[i].pid != 0;
+	return n;
+}
+
+void
+roles_kill(struct keyd *k, int sig)
+{
+	size_t	 i;
+
+	for (i = 0; i < KEYD_KIDS; i++)
+		if (k->kids[i].used && k->kids[i].pid != 0)
+			kill(k->kids[i].pid, sig);
+}
