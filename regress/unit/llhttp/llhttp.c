@@ -129,6 +129,7 @@ block(const char *p, const char *kind, const char **end)
 {
 	const char	*b;
 
+	*end = NULL;
 	b = strstr(p, kind);
 	if (b == NULL)
 		return NULL;
@@ -143,6 +144,7 @@ run(const char *file, const char *text)
 	const char	*meta, *p, *end, *lend, *log;
 	char		 title[200], mode[200];
 
+	lend = NULL;
 	for (meta = strstr(text, "<!-- meta="); meta != NULL;
 	    meta = strstr(meta + 1, "<!-- meta=")) {
 		for (p = meta; p > text && strncmp(p, "\n#", 2) != 0; p--)
