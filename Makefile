@@ -148,6 +148,30 @@ out/libexec/keybrokerd/dial: keybrokerd/dial/main.o out/lib/libdial.a ${LIBCOMMO
 	@mkdir -p out/libexec/keybrokerd
 	${CC} ${LDFLAGS} -o $@ keybrokerd/dial/main.o out/lib/libdial.a ${LIBCOMMON} ${LIB_BASE}
 
+# --- first use ----------------------------------------------------------------
+run:
+	@sh mk/need.sh install build run
+	@${MAKE} -s all provider
+	@sh mk/run.sh
+
+# --- install: the parents are linked again with PREFIX in paths.o -------------
+install: all
+	mkdir -p ${DESTDIR}${PREFIX}/sbin ${DESTDIR}${PREFIX}/bin \
+	    ${DESTDIR}${PREFIX}/libexec/proxyd \
+	    ${DESTDIR}${PREFIX}/libexec/keybrokerd \
+	    ${DESTDIR}${PREFIX}/share/man/man1 ${DESTDIR}${PREFIX}/share/man/man5 \
+	    ${DESTDIR}${PREFIX}/share/man/man7 ${DESTDIR}${PREFIX}/share/man/man8 \
+	    ${DESTDIR}${PREFIX}/share/proxyd/examples
+	${CC} ${ALL_CFLAGS} -DLIBEXEC='"${PREFIX}/libexec"' -c -o out/paths-prefix.o common/proc/paths.c
+	${CC} ${LDFLAGS} -o ${DESTDIR}${PREFIX}/sbin/proxyd proxyd/parent/main.o out/paths-prefix.o out/lib/libproxyd.a ${LIBCOMMON} ${LIB_BASE}
+	${CC} ${LDFLAGS} -o ${DESTDIR}${PREFIX}/sbin/keybrokerd keybrokerd/parent/main.o out/paths-prefix.o out/lib/libkeyd.a ${LIBCOMMON} -lmd ${LIB_BASE}
+	${CC} ${LDFLAGS} -o ${DESTDIR}${PREFIX}/bin/auditverify keybrokerd/auditverify/main.o out/paths-prefix.o out/lib/libverify.a ${LIBCOMMON} ${LIB_VERIFY}
+	install -m 755 out/sbin/proxyctl ${DESTDIR}${PREFIX}/sbin/
+	install -m 755 out/libexec/proxyd/worker ${DESTDIR}${PREFIX}/libexec/proxyd/
+	install -m 755 out/libexec/keybrokerd/* ${DESTDIR}${PREFIX}/libexec/keybrokerd/
+	install -m 644 etc/proxyd.conf etc/keybrokerd.conf ${DESTDIR}${PREFIX}/share/proxyd/examples/
+	for s in 1 5 7 8; do install -m 644 man/*.$$s ${DESTDIR}${PREFIX}/share/man/man$$s/; done
+
 # --- regress ----------------------------------------------------------------
 provider: out/regress/provider
 out/regress/provider: regress/scenario/provider/*.c ${LIBCOMMON}
@@ -183,7 +207,7 @@ clean:
 	find . -name '*.o' -o -name '*.d' | xargs rm -f
 	rm -f proxyd/parent/parse.c keybrokerd/parent/parse.c proxyd/parent/default.c keybrokerd/parent/default.c
 
-.PHONY: all need provider units unit asan-units fuzzers fuzz-farm clean FORCE
+.PHONY: all need run install provider units unit asan-units fuzzers fuzz-farm clean FORCE
 
 -include ${COMMON_OBJ:.o=.d} ${WORKER_OBJ:.o=.d} ${PROXYD_OBJ:.o=.d} ${CTL_OBJ:.o=.d}
 -include ${KEYD_OBJ:.o=.d} ${BROKER_OBJ:.o=.d} ${LEDGER_OBJ:.o=.d} ${EGRESS_OBJ:.o=.d}
