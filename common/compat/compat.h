@@ -11,6 +11,9 @@
 #include <sys/queue.h>
 #include <unistd.h>
 
+#ifndef nitems
+#define nitems(a)	(sizeof(a) / sizeof((a)[0]))
+#endif
 #ifndef CLOCK_BOOTTIME
 #define CLOCK_BOOTTIME	CLOCK_MONOTONIC
 #endif

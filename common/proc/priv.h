@@ -20,4 +20,8 @@ void	 priv_parent(void);
 /* The unnamed uid of a role, 60800 + n (decisions M14); -1 if it has a name. */
 int	 priv_uid(int role, uid_t *, gid_t *);
 
+/* priv_<system>.c: an own, empty network; capabilities that are not listed. */
+int	 priv_netns(void);
+int	 priv_limit_caps(void);
+
 #endif

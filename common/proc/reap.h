@@ -13,7 +13,8 @@ struct reap {
 	uint32_t	 deaths;	/* in all */
 	uint32_t	 recent;	/* drives the back-off */
 	uint32_t	 sigsys;	/* in the last minute */
-	uint64_t	 sigsys_since, started;
+	uint64_t	 sigsys_at[2];	/* the last two, newest first */
+	uint64_t	 started;
 	int		 stopped;	/* no respawn any more */
 };
 

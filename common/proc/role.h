@@ -17,7 +17,8 @@
  * (or closed), 5 log pipe, 6 CA bundle (egress) or state directory (ledger),
  * 7 "exec facts": a sealed memfd with struct role_exec as text lines
  * "key=value": uid, gid, root (chroot directory, empty = none), nofile,
- * instance, generation, permissive, development.
+ * instance, generation, permissive, development, verbose, memlock.
+ * 0 and 1 are /dev/null, 2 is the log pipe too (an abort's last words).
  * argv is the role name and the instance only.
  */
 #define ROLE_FD_CHANNEL	3
@@ -36,6 +37,7 @@ struct role_exec {
 	uint32_t	 generation;
 	int		 permissive;	/* "sandbox permissive" configured */
 	int		 development;
+	int		 verbose;	/* debug lines are wanted */
 	size_t		 memlock;	/* bytes wanted */
 };
 
@@ -52,7 +54,8 @@ void	 role_load(const char *name, struct role_exec *);
  */
 void	 role_confine(const struct role_exec *, const struct sandbox *,
 	    char *missing, size_t size, uint32_t *bits);
-/* Sends UP on the channel and flushes; the link is the role's from then on. */
+/* Initialises the link on fd 3 (default queue), sends UP and flushes; the link
+ * is the role's from then on. */
 void	 role_ready(struct msglink *channel, uint32_t bits, const char *missing);
 
 #endif

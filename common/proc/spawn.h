@@ -24,5 +24,7 @@ int	 spawn_env_kept(const char *name);
 /* Re-exec oneself by AT_EXECFN with argv and only the kept variables plus
  * extra "NAME=value" (NULL-terminated list).  Returns only on failure. */
 int	 spawn_reexec(char *const argv[], char *const extra[]);
+/* The path this process was executed by, spawn_<system>.c; NULL unknown. */
+const char *spawn_self(void);
 
 #endif

@@ -11,9 +11,12 @@
  * Every table gets, without naming them: the soft denials of hardening.md 3.2
  * (openat open stat newfstatat statx readlink access faccessat* -> EACCES,
  * ioctl -> ENOTTY, clone3 openat2 epoll_pwait2 close_range futex_waitv
- * landlock_* memfd_create and other newer twins -> ENOSYS); a line of the table
- * for the same call wins.  Everything else kills the process.  mmap and
- * mprotect never with PROT_EXEC.
+ * landlock_* memfd_create and other newer twins -> ENOSYS), and how a process
+ * ends (exit exit_group rt_sigreturn restart_syscall; abort's rt_sigprocmask
+ * getpid gettid, tgkill of itself); a line of the table for the same call wins.
+ * Everything else kills the process.  mmap and mprotect never with PROT_EXEC,
+ * whatever the table says.  For one call there may be several SB_ARGn lines of
+ * one n, and beside them one SB_ERRNO: the answer for all other values.
  */
 enum sandbox_act {
 	SB_ALLOW,
