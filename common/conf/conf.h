@@ -10,6 +10,10 @@
  * numbers, macros ($name, name = "value"), include "file" (depth 8), comments
  * (#), line continuation (\).  Files are read whole, at most 256 KiB each,
  * before parsing.  A macro or include that fails is an error with file:line.
+ * $name is replaced by the macro's text, which is read as if it stood there.  A
+ * word is a run of printable bytes other than space and { } ( ) , = < > ; " # $
+ * and \; one made of digits only, with or without "-", is a number.  An include
+ * is relative to the file that names it, and begins and ends with a newline.
  */
 struct conf;
 
@@ -24,8 +28,9 @@ void		 conf_close(struct conf *);
 /*
  * Next token for yylex: 0 at the end, '\n', a punctuation character, a keyword's
  * token, or string_token / number_token with *str (malloc'ed, the grammar frees)
- * or *num set.
+ * or *num set.  CONF_ERROR: an error that was told already; no grammar has it.
  */
+#define CONF_ERROR	1
 int		 conf_lex(struct conf *, const struct conf_keyword *, size_t n,
 		    int string_token, int number_token, char **str, int64_t *num);
 /* Logs "file:line: text" to stderr and counts. */
