@@ -30,7 +30,7 @@
 enum json_kind {
 	JSON_BAD = -1,		/* sticky */
 	JSON_MORE = 0,		/* input used up */
-	JSON_DONE,		/* after json_finish: one whole value was read */
+	JSON_DONE,		/* after json_finish: it was one value */
 	JSON_OBJECT,
 	JSON_OBJECT_END,
 	JSON_ARRAY,

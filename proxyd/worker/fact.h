@@ -57,7 +57,7 @@ struct fact {
 	uint8_t		 options_empty;		/* it has no member */
 	enum fact_bool	 include_usage;
 	struct fact_span include_span;		/* value of include_usage */
-	uint64_t	 max_tokens;		/* largest of the three; 0: none */
+	uint64_t	 max_tokens;		/* largest of three; 0: none */
 	uint64_t	 n;			/* 0: absent */
 	char		 session[FACT_SESSION + 1]; /* "": none in the body */
 	struct fact_span object;		/* top-level { ... } */

@@ -52,7 +52,7 @@ struct usage_count {
 struct usage {
 	/* readable at any time */
 	uint8_t		 started;	/* keep-alives are allowed from here:
-					 * Anthropic needs message_start first */
+					 * Anthropic: from message_start */
 	uint8_t		 terminated;	/* [DONE], message_stop, response.* */
 	uint8_t		 error;		/* an error object or event passed */
 	uint8_t		 malformed;	/* JSON that could not be read */
@@ -78,7 +78,7 @@ struct usage {
 	char		 type[USAGE_TYPE]; /* its "type" */
 	/* sums */
 	uint64_t	 in, in_cached, in_stored, out, out_hidden;
-	uint64_t	 text;		/* bytes of answer text, for estimates */
+	uint64_t	 text;		/* bytes of answer text: estimates */
 	struct sse	 sse;
 	struct json	 json;
 	void		(*pass)(void *, const uint8_t *, size_t);
