@@ -33,7 +33,8 @@ tree_init(struct tree *t)
 
 /* Like adding one to a binary number: each carry joins two subtrees. */
 int
-tree_append(struct tree *t, const uint8_t leaf[TREE_HASH])
+tree_append_each(struct tree *t, const uint8_t leaf[TREE_HASH],
+    void (*full)(void *, unsigned int, uint64_t, const uint8_t *), void *arg)
 {
 	uint8_t		 h[TREE_HASH];
 	unsigned int	 i;
@@ -43,11 +44,22 @@ tree_append(struct tree *t, const uint8_t leaf[TREE_HASH])
 		return -1;
 	}
 	memcpy(h, leaf, TREE_HASH);
-	for (i = 0; (t->size >> i & 1) != 0; i++)
+	for (i = 0; (t->size >> i & 1) != 0; i++) {
+		if (full != NULL)
+			full(arg, i, t->size >> i, h);
 		tree_node(t->edge[i], h, h);
+	}
+	if (full != NULL)
+		full(arg, i, t->size >> i, h);
 	memcpy(t->edge[i], h, TREE_HASH);
 	t->size++;
 	return 0;
+}
+
+int
+tree_append(struct tree *t, const uint8_t leaf[TREE_HASH])
+{
+	return tree_append_each(t, leaf, NULL, NULL);
 }
 
 void

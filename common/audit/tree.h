@@ -41,6 +41,13 @@ void	tree_node(const uint8_t left[TREE_HASH],
 void	tree_init(struct tree *);
 /* 0, or -1 (EOVERFLOW) at TREE_SIZE_MAX. */
 int	tree_append(struct tree *, const uint8_t leaf[TREE_HASH]);
+/*
+ * The same, and full() is told of every full subtree that this leaf
+ * completes, the leaf itself (level 0) first: what belongs into tiles.
+ */
+int	tree_append_each(struct tree *, const uint8_t leaf[TREE_HASH],
+	    void (*full)(void *arg, unsigned int level, uint64_t index,
+	    const uint8_t hash[TREE_HASH]), void *arg);
 /* Root; of the empty tree SHA-256(""). */
 void	tree_root(const struct tree *, uint8_t root[TREE_HASH]);
 
