@@ -140,6 +140,19 @@ join_peers(struct kid *a, struct kid *b)
 	send_peer(b, a->role, a->provider, a->generation, fd[1]);
 }
 
+/* The broker only needs to know whether there is a dial; no link to it. */
+static void
+tell_dial(struct keyd *k)
+{
+	struct kid	*broker, *dial;
+
+	broker = roles_find(k, ROLE_BROKER, 0);
+	dial = roles_find(k, ROLE_DIAL, 0);
+	if (alive(broker))
+		send_peer(broker, ROLE_DIAL, 0, alive(dial) ?
+		    dial->generation : 0, -1);
+}
+
 /* The links of a role that has just come up: the whole list of them. */
 static void
 connect_kid(struct keyd *k, struct kid *kid)
@@ -239,6 +252,8 @@ kid_up(struct keyd *k, struct kid *kid, struct msgr *m)
 		message_policy(k, 1);
 	}
 	connect_kid(k, kid);
+	if (kid->role == ROLE_DIAL || kid->role == ROLE_BROKER)
+		tell_dial(k);
 	roles_status(k);
 }
 
@@ -453,6 +468,8 @@ kid_gone(struct keyd *k, struct kid *kid, int status, uint64_t now)
 		k->ready = 0;
 	if (kid->role == ROLE_EGRESS && kid->expected)
 		kid->used = 0;
+	if (kid->role == ROLE_DIAL)
+		tell_dial(k);
 	roles_status(k);
 }
 
