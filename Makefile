@@ -49,7 +49,7 @@ LIBCOMMON =	out/lib/libcommon.a
 LIB_WORKER =	-ltls -levent_core -ljansson -lcrypto ${LIB_BASE}
 LIB_BROKER =	-lsodium -lcrypto ${LIB_BASE}
 LIB_LEDGER =	-lsqlite3 -lcrypto ${LIB_BASE}
-LIB_EGRESS =	-lcurl -levent_core -lcrypto -lsodium ${LIB_BASE}
+LIB_EGRESS =	-lcurl -levent_core -lssl -lcrypto -lsodium ${LIB_BASE}
 LIB_VERIFY =	-lsodium -lcrypto ${LIB_BASE}
 LIB_TEST =	-ltls -levent_core -ljansson -lsqlite3 -lcurl -lssl -lcrypto \
 		-lsodium -lmd ${LIB_BASE} -lcmocka
@@ -188,7 +188,7 @@ FORCE:
 # object file ever serves two of them.
 asan-units:
 	@sh mk/farm.sh asan
-	@${MAKE} -C obj/asan units FLAVOUR=asan LDFLAGS="-fsanitize=address,undefined -Wl,--as-needed" \
+	@${MAKE} -s -j2 -C obj/asan units FLAVOUR=asan LDFLAGS="-fsanitize=address,undefined -Wl,--as-needed" \
 	    CFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DFLAVOUR_ASAN"
 unit: asan-units
 	@CMOCKA_MESSAGE_OUTPUT=TAP prove -e '' obj/asan/out/unit/*
@@ -196,18 +196,38 @@ unit: asan-units
 fuzzers: ${FUZZ_BIN}
 fuzz-farm:
 	@sh mk/farm.sh fuzz
-	@${MAKE} -C obj/fuzz fuzzers CC=clang-14 SYS_GCC= LDFLAGS="-fsanitize=address,undefined,fuzzer-no-link" \
+	@${MAKE} -s -j2 -C obj/fuzz fuzzers CC=clang-14 SYS_GCC= LDFLAGS="-fsanitize=address,undefined,fuzzer-no-link" \
 	    CFLAGS="-O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all -Wno-unknown-warning-option -DFLAVOUR_ASAN"
 ${FUZZ_BIN}: ${ROLE_LIBS} ${LIBCOMMON} FORCE
 	@mkdir -p out/fuzz
 	@sh mk/fuzz.sh "$@" "${CC}" "${ALL_CFLAGS}" "${ROLE_LIBS} ${LIBCOMMON}" "${LIB_TEST}"
+
+# The whole of it: unit programs (ASan+UBSan), scenarios with the real daemons,
+# isolation, documentation, a smoke of each fuzzer.  One prove, one summary.
+regress:
+	@sh mk/need.sh install build run regress
+	@${MAKE} -s -j2 all provider
+	@${MAKE} -s asan-units
+	@${MAKE} -s fuzz-farm
+	@sh regress/run.sh obj/asan/out/unit/* regress/scenario/*.sh \
+	    regress/isolation/*.sh regress/fuzz/smoke.sh
+
+# Real clients from other registries; what cannot be had is skipped loudly.
+regress-peers:
+	@sh mk/need.sh install build run regress peers
+	@${MAKE} -s -j2 all provider
+	@sh regress/peers/run.sh
+
+lint:
+	@sh mk/need.sh install build regress
+	@sh mk/lint.sh
 
 clean:
 	rm -rf out obj
 	find . -name '*.o' -o -name '*.d' | xargs rm -f
 	rm -f proxyd/parent/parse.c keybrokerd/parent/parse.c proxyd/parent/default.c keybrokerd/parent/default.c
 
-.PHONY: all need run install provider units unit asan-units fuzzers fuzz-farm clean FORCE
+.PHONY: all need run install regress regress-peers lint provider units unit asan-units fuzzers fuzz-farm clean FORCE
 
 -include ${COMMON_OBJ:.o=.d} ${WORKER_OBJ:.o=.d} ${PROXYD_OBJ:.o=.d} ${CTL_OBJ:.o=.d}
 -include ${KEYD_OBJ:.o=.d} ${BROKER_OBJ:.o=.d} ${LEDGER_OBJ:.o=.d} ${EGRESS_OBJ:.o=.d}
