@@ -13,7 +13,8 @@
 #define MS		1000000ULL
 #define FIRST_DELAY	(100 * MS)
 #define LAST_DELAY	(60000 * MS)
-#define GOOD_LIFE	(60000 * MS)
+#define GOOD_LIFE	(60000 * MS)	/* forgets everything */
+#define FORGIVEN	(5000 * MS)	/* of life forgets one death */
 #define MINUTE		(60000 * MS)
 #define SIGSYS_MAX	3
 
@@ -64,11 +65,14 @@ describe(const struct reap *r, int status, char *text, size_t size)
 uint64_t
 reap_died(struct reap *r, int status, uint64_t now, char *text, size_t size)
 {
-	uint64_t	 delay;
+	uint64_t	 delay, forgiven;
 	uint32_t	 i;
 
-	if (now - r->started >= GOOD_LIFE)
+	forgiven = (now - r->started) / FORGIVEN;
+	if (now - r->started >= GOOD_LIFE || forgiven >= r->recent)
 		r->recent = 0;
+	else
+		r->recent -= (uint32_t)forgiven;
 	r->deaths++;
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
 		violation(r, now);

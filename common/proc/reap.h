@@ -6,8 +6,9 @@
 #include <sys/types.h>
 
 /*
- * Respawn policy of one role instance: back-off 0, 100 ms, doubling to 60 s,
- * forgotten after 60 s of life; three deaths by SIGSYS in a minute stop it.
+ * Respawn policy of one role instance: back-off 0, 100 ms, doubling to 60 s;
+ * each 5 s of life forgets one death, a minute all of them; three deaths by
+ * SIGSYS in a minute stop it.
  */
 struct reap {
 	uint32_t	 deaths;	/* in all */

@@ -1,0 +1,23 @@
+#!/bin/sh
+# lint.sh: manual pages, spelling, static analysis.  Any finding is an error.
+set -u
+bad=0
+out=$(cd man && mandoc -Tlint ./*.[1578] 2>&1 | grep -v 'outdated mandoc.db')
+[ -z "$out" ] || { echo "$out"; bad=1; }
+codespell -q 3 -L ot,fo,te,nd,ba,wan,ue,inout,crate,pres,hsi,ser \
+    --skip '*.o,*.a,*.d,parse.c,seeds,*.json,*.txt' \
+    README.md SECURITY.md man common proxyd keybrokerd regress mk etc || bad=1
+cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr \
+    --error-exitcode=1 --suppress=missingIncludeSystem -I. \
+    --suppress=normalCheckLevelMaxBranches \
+    $(find common proxyd keybrokerd -name '*.c' ! -name '*_openbsd.c' ! -name parse.c) || bad=1
+if command -v scan-build-14 >/dev/null 2>&1; then
+	sh mk/farm.sh scan
+	rm -f $(find obj/scan -name '*.o')
+	(cd obj/scan && scan-build-14 --status-bugs -o out/scan make -s all \
+	    SYS_GCC= CFLAGS="-O1 -g" WARN="-std=gnu11" >out.log 2>&1) ||
+	    { tail -n 40 obj/scan/out.log; bad=1; }
+else
+	echo "lint: scan-build-14 (package clang-tools-14) is not installed: skipped"
+fi
+exit $bad

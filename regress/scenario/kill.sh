@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: ISC
+# kill -9 of each role under load (S6): the log verifies, every call that
+# reached the provider is in exactly one intent, an answered call's record is
+# there, and the gateway serves again.  KILLS=n kills in all (default 120).
+. regress/scenario/lib.sh
+kills=${KILLS:-120}
+gw_start
+LOAD_OUT=$D/load; export LOAD_OUT; : > "$LOAD_OUT"
+# Enough load for the whole campaign; ended when it is over.
+perl regress/scenario/load.pl "$PORT" "$K" 16 $((kills * 2)) gpt-4o-mini & load=$!
+back() {	# until a call is answered again: ms
+	t0=$(date +%s%N)
+	for _ in $(seq 400); do
+		[ "$(code chat gpt-4o-mini back --max-time 2)" = 200 ] && break
+		sleep 0.02
+	done
+	echo $((($(date +%s%N) - t0) / 1000000))
+}
+sleep 1
+n=0
+fds0=$(ls /proc/"$(role_pid keybrokerd)"/fd | wc -l)
+while [ $n -lt "$kills" ]; do
+	for role in worker egress broker ledger dial; do
+		p=$(role_pid $role)
+		[ -n "$p" ] && kill -9 "$p" 2>/dev/null && n=$((n + 1)) && echo $role >> "$D/killed"
+		back >> "$D/back.$role"
+		sleep 0.3
+	done
+done
+kill $load 2>/dev/null; pkill -P $load 2>/dev/null; wait $load 2>/dev/null
+diag "$n kills; answers: $(awk '{ print $1 }' "$LOAD_OUT" | sort | uniq -c | tr '\n' ' ')"
+for role in worker egress broker ledger dial; do
+	k=$(grep -c "^$role" "$D/killed")
+	p99=$(sort -n "$D/back.$role" | awk '{ a[NR] = $1 } END { i = int(NR * 0.99 + 0.5); print a[i < 1 ? 1 : i] }')
+	[ "$k" -ge $((kills / 5 - 1)) ]; ok $? "$role killed $k times, serving again after at most $p99 ms (p99)"
+done
+is "$(code chat gpt-4o-mini after)" 200 "the gateway serves"
+fds1=$(ls /proc/"$(role_pid keybrokerd)"/fd | wc -l)
+[ "$fds1" -le $((fds0 + 8)) ]; ok $? "no descriptor leaks in the parent ($fds0, then $fds1)"
+gw_stop
+is "$gw_status" 0 "clean stop"
+verify -l "$D/state" > "$D/list" 2>&1
+last=$(tail -n 1 "$D/list")
+like "$last" ': intact$' "auditverify: $last"
+orphans=$(printf '%s\n' "$last" | sed -n 's/.*orphans=\([0-9]*\).*/\1/p')
+[ "${orphans:-0}" -gt 0 ]; ok $? "the campaign hit the window: $orphans orphans"
+again=$(grep -c 'sent again' "$D/log")
+[ "$again" -gt 0 ]; ok $? "and $again identical batches were sent again"
+# Every digest that the provider logged is in exactly one intent.
+sed -n 's/.*"event": *"request".*"body_sha256": *"\([0-9a-f]*\)".*/\1/p' "$D/provider.log" | sort > "$D/seen"
+perl -ne 'BEGIN { open my $f, "<", $ARGV[0]; while (<$f>) { chomp; $seen{$_}++ } shift }
+    if (/call\.intent/ .. /^$/) { while (/\b([0-9a-f]{64})\b/g) { $n{$1}++ if $seen{$1} } }
+    END { for (keys %seen) { $miss++ unless $n{$_}; $dup++ if $seen{$_} > 1 } print "missing=", $miss // 0, " repeated=", $dup // 0, " seen=", scalar keys %seen, "\n" }' \
+    "$D/seen" "$D/list" > "$D/match"
+like "$(cat "$D/match")" '^missing=0 repeated=0' "every call that reached the provider is in the log: $(cat "$D/match")"
+# Every 200 answer's request id is in the log.
+awk '$1 == 200 { print $2 }' "$LOAD_OUT" | sort -u > "$D/ids"
+grep -oE '\b[0-9a-f]{32}\b' "$D/list" | sort -u > "$D/logged"
+is "$(comm -23 "$D/ids" "$D/logged" | wc -l | tr -d ' ')" 0 "every answered call is in the log ($(wc -l < "$D/ids" | tr -d ' '))"
+finish
