@@ -152,8 +152,9 @@ struct judge {
 	char		 why[256];
 	uint8_t		 leaf[TREE_HASH];	/* of the last entry */
 	struct entry	 entry;		/* the last entry, parsed */
-	char		*note;		/* last checkpoint, NOTE_MAX */
+	char		*note;		/* last checkpoint */
 	size_t		 notelen;
+	size_t		 noteroom;
 };
 
 /* NULL when memory is short.  pin may be NULL, old is copied. */

@@ -40,9 +40,8 @@ judge_new(const uint8_t *pin, const struct remember *old)
 	j = calloc(1, sizeof(*j));
 	if (j == NULL)
 		return NULL;
-	j->note = malloc(NOTE_MAX);
 	j->pairing = pairing_new();
-	if (j->note == NULL || j->pairing == NULL) {
+	if (j->pairing == NULL) {
 		judge_free(j);
 		return NULL;
 	}
@@ -402,6 +401,26 @@ signers(struct judge *j, const struct note *n)
 	return 0;
 }
 
+/* The last good checkpoint, for the auditor's state file. */
+static int
+keep(struct judge *j, const struct rec *r)
+{
+	char	*p;
+
+	if (r->len > j->noteroom) {
+		p = realloc(j->note, r->len);
+		if (p == NULL)
+			return broken(j, FAULT_MALFORMED, j->covered,
+			    "no memory for a checkpoint of %zu bytes",
+			    r->len);
+		j->note = p;
+		j->noteroom = r->len;
+	}
+	memcpy(j->note, r->data, r->len);
+	j->notelen = r->len;
+	return 0;
+}
+
 static int
 checkpoint(struct judge *j, const struct rec *r)
 {
@@ -441,9 +460,7 @@ checkpoint(struct judge *j, const struct rec *r)
 	if (n.size > j->covered || j->checkpoints == 0)
 		j->checkpoints++;
 	j->covered = n.size;
-	memcpy(j->note, r->data, r->len);
-	j->notelen = r->len;
-	return 0;
+	return keep(j, r);
 }
 
 /* --- tiles, compact range, end ------------------------------------------ */

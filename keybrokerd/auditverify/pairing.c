@@ -8,22 +8,25 @@
 
 #include "keybrokerd/auditverify/auditverify.h"
 
-#define SLOTS	(2 * PAIRING_MAX)	/* power of two */
+#define SLOTS_MIN	256	/* powers of two */
+#define SLOTS_MAX	(2 * PAIRING_MAX)
 
 /* seq 0 = empty: entry 0 is the genesis entry. */
+struct slot {
+	uint64_t	 seq;
+	uint8_t		 id[16];
+};
+
 struct pairing {
 	uint64_t	 count;
-	struct {
-		uint64_t seq;
-		uint8_t	 id[16];
-	} slot[SLOTS];
+	size_t		 mask;		/* slots - 1 */
+	struct slot	*slot;
 };
 
 static size_t
-home(uint64_t seq)
+home(const struct pairing *p, uint64_t seq)
 {
-	return (size_t)(seq * UINT64_C(0x9e3779b97f4a7c15) >> 40) &
-	    (SLOTS - 1);
+	return (size_t)(seq * UINT64_C(0x9e3779b97f4a7c15) >> 40) & p->mask;
 }
 
 /* Slot of seq, or the empty one where it would go. */
@@ -32,8 +35,8 @@ find(const struct pairing *p, uint64_t seq)
 {
 	size_t	 i;
 
-	for (i = home(seq); p->slot[i].seq != 0 && p->slot[i].seq != seq;
-	    i = (i + 1) & (SLOTS - 1))
+	for (i = home(p, seq); p->slot[i].seq != 0 && p->slot[i].seq != seq;
+	    i = (i + 1) & p->mask)
 		continue;
 	return i;
 }
@@ -41,13 +44,47 @@ find(const struct pairing *p, uint64_t seq)
 struct pairing *
 pairing_new(void)
 {
-	return calloc(1, sizeof(struct pairing));
+	struct pairing	*p;
+
+	p = calloc(1, sizeof(*p));
+	if (p == NULL)
+		return NULL;
+	p->mask = SLOTS_MIN - 1;
+	p->slot = calloc(SLOTS_MIN, sizeof(*p->slot));
+	if (p->slot == NULL) {
+		free(p);
+		return NULL;
+	}
+	return p;
 }
 
 void
 pairing_free(struct pairing *p)
 {
+	if (p == NULL)
+		return;
+	free(p->slot);
 	free(p);
+}
+
+/* Twice as many slots. */
+static int
+grow(struct pairing *p)
+{
+	struct pairing	 q;
+	size_t		 i;
+
+	q = *p;
+	q.mask = p->mask * 2 + 1;
+	q.slot = calloc(q.mask + 1, sizeof(*q.slot));
+	if (q.slot == NULL)
+		return -1;
+	for (i = 0; i <= p->mask; i++)
+		if (p->slot[i].seq != 0)
+			q.slot[find(&q, p->slot[i].seq)] = p->slot[i];
+	free(p->slot);
+	*p = q;
+	return 0;
 }
 
 enum pairing_fault
@@ -56,6 +93,9 @@ pairing_open(struct pairing *p, uint64_t seq, const uint8_t id[16])
 	size_t	 i;
 
 	if (p->count == PAIRING_MAX)
+		return PAIRING_FULL;
+	if (p->count * 2 > p->mask && p->mask < SLOTS_MAX - 1 &&
+	    grow(p) == -1)
 		return PAIRING_FULL;
 	i = find(p, seq);
 	p->slot[i].seq = seq;
@@ -71,10 +111,10 @@ vacate(struct pairing *p, size_t hole)
 	size_t	 i, h;
 
 	p->slot[hole].seq = 0;
-	for (i = (hole + 1) & (SLOTS - 1); p->slot[i].seq != 0;
-	    i = (i + 1) & (SLOTS - 1)) {
-		h = home(p->slot[i].seq);
-		if (((i - h) & (SLOTS - 1)) < ((i - hole) & (SLOTS - 1)))
+	for (i = (hole + 1) & p->mask; p->slot[i].seq != 0;
+	    i = (i + 1) & p->mask) {
+		h = home(p, p->slot[i].seq);
+		if (((i - h) & p->mask) < ((i - hole) & p->mask))
 			continue;
 		p->slot[hole] = p->slot[i];
 		p->slot[i].seq = 0;
@@ -113,7 +153,7 @@ pairing_first(const struct pairing *p)
 	size_t		 i;
 
 	low = 0;
-	for (i = 0; i < SLOTS; i++)
+	for (i = 0; i <= p->mask; i++)
 		if (p->slot[i].seq != 0 && (low == 0 || p->slot[i].seq < low))
 			low = p->slot[i].seq;
 	return low;
