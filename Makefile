@@ -178,6 +178,18 @@ out/regress/provider: regress/scenario/provider/*.c ${LIBCOMMON}
 	@mkdir -p out/regress
 	${CC} ${ALL_CFLAGS} ${LDFLAGS} -o $@ regress/scenario/provider/*.c ${LIBCOMMON} -ltls -levent_core -lcrypto ${LIB_BASE}
 
+tools: out/regress/inject out/regress/sweep
+out/regress/inject: regress/isolation/tools/inject.c
+	@mkdir -p out/regress
+	${CC} ${WARN} -O1 -D_GNU_SOURCE -o $@ regress/isolation/tools/inject.c
+out/regress/sweep: regress/isolation/tools/sweep.c
+	@mkdir -p out/regress
+	${CC} ${WARN} -O2 -D_GNU_SOURCE -o $@ regress/isolation/tools/sweep.c
+# Secrets in ordinary pages: for the leak sweep's control only.
+ordinary:
+	@sh mk/farm.sh ordinary
+	@${MAKE} -s -j2 -C obj/ordinary all EXTRA_CFLAGS=-DSECRET_ORDINARY
+
 units: ${UNIT_BIN}
 ${UNIT_BIN}: ${ROLE_LIBS} ${LIBCOMMON} FORCE
 	@mkdir -p out/unit
@@ -206,8 +218,9 @@ ${FUZZ_BIN}: ${ROLE_LIBS} ${LIBCOMMON} FORCE
 # isolation, documentation, a smoke of each fuzzer.  One prove, one summary.
 regress:
 	@sh mk/need.sh install build run regress
-	@${MAKE} -s -j2 all provider
+	@${MAKE} -s -j2 all provider tools
 	@${MAKE} -s asan-units
+	@${MAKE} -s ordinary
 	@${MAKE} -s fuzz-farm
 	@sh regress/run.sh obj/asan/out/unit/* regress/scenario/*.sh \
 	    regress/isolation/*.sh regress/fuzz/smoke.sh
@@ -227,7 +240,7 @@ clean:
 	find . -name '*.o' -o -name '*.d' | xargs rm -f
 	rm -f proxyd/parent/parse.c keybrokerd/parent/parse.c proxyd/parent/default.c keybrokerd/parent/default.c
 
-.PHONY: all need run install regress regress-peers lint provider units unit asan-units fuzzers fuzz-farm clean FORCE
+.PHONY: tools ordinary all need run install regress regress-peers lint provider units unit asan-units fuzzers fuzz-farm clean FORCE
 
 -include ${COMMON_OBJ:.o=.d} ${WORKER_OBJ:.o=.d} ${PROXYD_OBJ:.o=.d} ${CTL_OBJ:.o=.d}
 -include ${KEYD_OBJ:.o=.d} ${BROKER_OBJ:.o=.d} ${LEDGER_OBJ:.o=.d} ${EGRESS_OBJ:.o=.d}

@@ -10,7 +10,7 @@ build="gcc libc6-dev make bison libtls-dev libcurl4-openssl-dev libssl-dev
 run="ca-certificates curl"
 regress="libcmocka-dev perl mandoc clang-14 libclang-rt-14-dev cppcheck
     codespell strace spin python3-minimal sqlite3 binutils procps bmake
-    gdb-minimal"
+    iproute2"
 peers="python3-venv nodejs npm"
 [ "$(uname -s)" = Linux ] || exit 0
 command -v dpkg-query >/dev/null 2>&1 || exit 0

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: ISC
+# R1 and S2: canary keys are planted, mixed traffic is in flight, every process
+# of the tree is searched in twelve encodings: found only where secrets.tbl
+# allows.  A build whose secrets lie in ordinary pages shows that the search
+# finds them in the egress and the broker; a canary written into each role that
+# must not hold one is found there.
+. regress/scenario/lib.sh
+[ "$(id -u)" = 0 ] || skip_all "only root can read the memory of undumpable processes"
+SW=$top/out/regress/sweep
+
+traffic() {	# 60 calls in flight: streams, uploads, waits
+	for i in $(seq 20); do chat_stream mode-drip-200-100 "stream $i" > /dev/null & done
+	for i in $(seq 20); do chat mode-slow-first-20 "wait $i" > /dev/null & done
+	head -c 700000 /dev/zero | tr '\0' y > "$D/y"
+	printf '{"model":"mode-slow-first-20","messages":[{"role":"user","content":"%s"}]}' "$(cat "$D/y")" > "$D/up.json"
+	for i in $(seq 20); do
+		curl -s --max-time 30 --limit-rate 100k -o /dev/null "$B/v1/chat/completions" -H "Authorization: Bearer $K" \
+		    -H 'content-type: application/json' --data-binary @"$D/up.json" &
+	done
+	sleep 3
+}
+role_name() { basename "$(readlink /proc/"$1"/exe)"; }
+sweep_all() {
+	{ echo "openai $OKEY"; echo "anthropic $AKEY"; echo "vault $VKEY"; echo "developer $K"; } > "$D/patterns"
+	# shellcheck disable=SC2046
+	"$SW" "$D/patterns" $(gw_tree) > "$D/hits"
+	grep '^hit' "$D/hits" | while read -r _ pid name enc count; do
+		echo "$(role_name "$pid") $name $enc $count"
+	done | sort > "$D/named"
+}
+# Allowed cells of secrets.tbl: holds, call.
+allowed() {	# ROLE KIND
+	case $2 in
+	openai|anthropic) row=provider-key ;;
+	vault) row=vault-key ;;
+	developer) row=developer-key ;;
+	esac
+	awk -v row="$row" -v role="$1" '
+	    /^# kind/ { for (i = 3; i <= NF; i++) col[$i] = i - 1 }
+	    $1 == row { exit !($col[role] == "holds" || $col[role] == "call") }' common/secrets.tbl
+}
+outside() {
+	while read -r role name enc count; do
+		allowed "$role" "$name" || echo "$role:$name:$enc"
+	done < "$D/named"
+}
+
+VKEY=$(head -c 32 /dev/urandom | base64 | tr -d '\n')
+TAPPASS_VAULT_KEY=$VKEY; export TAPPASS_VAULT_KEY
+WORKERS=2; gw_start
+traffic
+calls=$(ss -Htn state established "( sport = :$PORT )" 2>/dev/null | wc -l)
+[ "$calls" -ge 50 ]; ok $? "$calls client connections in flight"
+total=0 bad= rounds=0
+while [ $total -lt 1100000000 ] && [ $rounds -lt 12 ]; do
+	sweep_all
+	total=$((total + $(sed -n 's/^scanned \([0-9]*\) .*/\1/p' "$D/hits")))
+	bad="$bad$(outside | tr '\n' ' ')"
+	rounds=$((rounds + 1))
+done
+is "$bad" "" "no secret outside secrets.tbl"
+[ $total -ge 1073741824 ]; ok $? "$total bytes scanned in $rounds rounds of $(gw_tree | wc -l) processes"
+unlike "$(cat "$D/hits")" '^unreadable' "every process was readable"
+like "$(cat "$D/named")" '^worker developer raw' "the developer's key is seen where it is presented"
+# Controls: planted in each role that must not hold it.
+for role in proxyd keybrokerd worker ledger dial; do
+	p=$(role_pid $role)
+	c=canary-$(random_word)
+	"$SW" -plant "$c" "$p" && echo "control $c" > "$D/c" &&
+	    like "$("$SW" "$D/c" "$p")" "^hit $p control raw" "control: a leak in $role is found"
+done
+gw_stop; wait
+for f in "$D/log" "$D/state/ledger/"* "$D/state/export"; do
+	grep -rqF -e "$OKEY" -e "$AKEY" -e "$VKEY" -e "$K" "$f"; [ $? = 1 ]; ok $? "no key in $(basename "$f")"
+done
+
+# The same tree with secrets in ordinary pages: now they must be found.
+if [ -x obj/ordinary/out/sbin/proxyd ]; then
+	gw_pid=; rm -rf "$D/state" "$D/ctl.sock"; PORT=$(free_port)
+	OUT=$top/obj/ordinary/out; gw_start
+	for i in $(seq 10); do chat mode-slow-first-10 "wait $i" > /dev/null & done
+	sleep 2
+	sweep_all
+	like "$(cat "$D/named")" '^broker openai raw' "ordinary pages: the key is found in the broker"
+	like "$(cat "$D/named")" '^egress openai raw' "and in the egress during a call"
+	like "$(cat "$D/named")" '^broker vault|^broker anthropic' "and the other secrets too"
+	gw_stop; wait
+else
+	ok 1 "the build with ordinary pages is missing (make ordinary)"
+fi
+finish
