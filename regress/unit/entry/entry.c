@@ -277,6 +277,60 @@ table(void **state)
 	assert_string_equal(entry_type_name(ET_SHUTDOWN), "shutdown");
 }
 
+static char	page[65536];
+
+/* The page for outsiders says the same of each field as the table. */
+static void
+in_page(unsigned int k, int sub, const struct entry_field *f,
+    const char *outer)
+{
+	char	 line[160];
+
+	if (sub < 0)
+		snprintf(line, sizeof(line), "\n.It %u Ta %s Ta %c Ta ", k,
+		    f->name, f->class);
+	else
+		snprintf(line, sizeof(line), "\n.It %u.%d Ta %s.%s Ta %c Ta ",
+		    k, sub, outer, f->name, f->class);
+	if (strstr(page, line) == NULL)
+		fail_msg("audit-chain(5) lacks: %s", line + 1);
+}
+
+static void
+manual(void **state)
+{
+	const struct entry_field	*f;
+	const char			*name;
+	unsigned int			 k, rows, want;
+	FILE				*in;
+	char				*p;
+	int				 s;
+
+	(void)state;
+	in = fopen("man/audit-chain.5", "r");
+	assert_non_null(in);
+	page[fread(page, 1, sizeof(page) - 1, in)] = '\0';
+	fclose(in);
+	want = 0;
+	for (k = 0; k < EK_COUNT; k++) {
+		f = entry_field(k, -1);
+		in_page(k, -1, f, NULL);
+		want += 1 + f->nsub;
+		for (s = 0; s < (int)f->nsub; s++)
+			in_page(k, s, entry_field(k, s), f->name);
+	}
+	/* and of no others */
+	rows = 0;
+	for (p = page; (p = strstr(p, "\n.It ")) != NULL; p++)
+		rows += strstr(p, " Ta ") != NULL &&
+		    strstr(p, " Ta ") < strchr(p + 1, '\n');
+	assert_int_equal(rows, want + 1);
+	for (k = 0; k < ET_ADMIN; k++) {
+		name = entry_type_name((enum entry_type)k);
+		assert_non_null(strstr(page, name));
+	}
+}
+
 int
 main(void)
 {
@@ -286,6 +340,7 @@ main(void)
 		cmocka_unit_test(rules),
 		cmocka_unit_test(size_limit),
 		cmocka_unit_test(table),
+		cmocka_unit_test(manual),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
