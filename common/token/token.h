@@ -21,7 +21,7 @@
 #define TOKEN_LEN	(3 + TOKEN_ID + 1 + TOKEN_SECRET + TOKEN_SUM)
 #define TOKEN_DEV_LEN	(TOKEN_LEN + 4)
 #define TOKEN_SIZE	(TOKEN_DEV_LEN + 1)	/* room for any, with its NUL */
-#define TOKEN_SHORTEST	20		/* of an unshaped one; longest TOKEN_MAX */
+#define TOKEN_SHORTEST	20		/* unshaped; longest TOKEN_MAX */
 /*
  * Random bytes for one token.  55 characters by rejection (248 of 256 values
  * are used); that 128 bytes do not suffice has a probability below 2^-300.
@@ -31,7 +31,7 @@
 enum token_shape {
 	TOKEN_OK,		/* our form, checksum right */
 	TOKEN_BADSUM,		/* our form, checksum wrong */
-	TOKEN_UNSHAPED,		/* other tp_..., 20-128 bytes: the broker decides */
+	TOKEN_UNSHAPED,		/* other tp_..., 20-128: broker decides */
 	TOKEN_FOREIGN,		/* does not begin with tp_ */
 	TOKEN_MALFORMED		/* tp_ but too short, too long or odd bytes */
 };

@@ -218,7 +218,7 @@ authn_text(enum authn_result r)
 	return results[r].text;
 }
 
-/* ---- failures of strangers ------------------------------------------------- */
+/* ---- failures of strangers ---------------------------------------------- */
 
 /* One more for this source, by Misra and Gries. */
 static void

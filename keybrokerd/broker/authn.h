@@ -15,7 +15,7 @@
 #include "keybrokerd/broker/key.h"
 #include "keybrokerd/broker/vault.h"
 
-#define AUTHN_SOURCE	64		/* bytes of a source address, with NUL */
+#define AUTHN_SOURCE	64		/* of a source address, with NUL */
 #define AUTHN_TOP	16		/* sources named in an entry */
 #define AUTHN_SLOTS	64		/* sources watched */
 #define AUTHN_PERIOD	60000		/* ms */
@@ -59,7 +59,7 @@ struct secret	*authn_admin_make(const struct rng *);
 const char *authn_code(enum authn_result);
 const char *authn_text(enum authn_result);
 
-/* ---- failures of strangers: one auth.fail entry a minute -------------------- */
+/* ---- failures of strangers: one auth.fail entry a minute ---------------- */
 struct authn_source {
 	char		 name[AUTHN_SOURCE];
 	uint64_t	 n;
@@ -75,7 +75,7 @@ struct authn_fails {
 	uint64_t	 reasons[AUTHN_MAX];
 	size_t		 nsources;
 	struct authn_source sources[AUTHN_SLOTS];
-	uint64_t	 more;		/* total less the named ones; after drain */
+	uint64_t	 more;		/* total less the named, after drain */
 };
 
 /* One failure.  source: of the worker's claim; bad bytes become '?'. */

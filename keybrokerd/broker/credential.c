@@ -114,7 +114,7 @@ bad_value(const uint8_t *p, size_t len)
 	return 0;
 }
 
-/* ---- single values ----------------------------------------------------------- */
+/* ---- single values ------------------------------------------------------ */
 
 static struct value *
 single_find(const struct creds *c, const char *name)
@@ -190,7 +190,7 @@ credential_set(struct creds *c, enum proto_source kind, const char *name,
 	return 0;
 }
 
-/* ---- files -------------------------------------------------------------------- */
+/* ---- files -------------------------------------------------------------- */
 
 int
 credential_file_begin(struct creds *c, const char *path)
@@ -371,7 +371,7 @@ credential_file_gone(struct creds *c, const char *path)
 	c->version++;
 }
 
-/* ---- use ----------------------------------------------------------------------- */
+/* ---- use ---------------------------------------------------------------- */
 
 static enum credential_state
 value_state(const struct value *v)

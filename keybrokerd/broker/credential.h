@@ -26,7 +26,7 @@
 enum credential_state {
 	CRED_OK,
 	CRED_ABSENT,		/* not set, or empty */
-	CRED_TP,		/* a proxyd key (tp_...): treated as absent, M3 */
+	CRED_TP,		/* a proxyd key (tp_...): as absent, M3 */
 	CRED_BAD		/* too long, or control characters */
 };
 
@@ -37,7 +37,7 @@ struct creds;
 struct creds	*credential_new(void);		/* NULL: ENOMEM */
 void		 credential_free(struct creds *);	/* wipes all */
 
-/* ---- sources --------------------------------------------------------------- */
+/* ---- sources ------------------------------------------------------------ */
 /*
  * A SOURCE that is one value (any kind but SRC_ENVFILE).  *value is taken over
  * and becomes NULL; NULL in it: the source is gone.  One trailing newline is
@@ -58,7 +58,7 @@ void	 credential_file_feed(struct creds *, const void *, size_t);
 int	 credential_file_end(struct creds *, char *err, size_t size);
 void	 credential_file_gone(struct creds *, const char *path);
 
-/* ---- use ------------------------------------------------------------------- */
+/* ---- use ---------------------------------------------------------------- */
 /*
  * A provider's credential by variable name.  CRED_OK: *p, *len are a view that
  * is good until the next change of a source; else NULL.

@@ -34,7 +34,7 @@ struct keys {
 	uint32_t	 last_no;	/* highest agent number */
 };
 
-/* ---- table ------------------------------------------------------------------- */
+/* ---- table -------------------------------------------------------------- */
 
 /* FNV-1a; public ids are random, agent names are an administrator's. */
 static uint64_t
@@ -181,7 +181,7 @@ key_agents(const struct keys *k)
 	return k->agents.n;
 }
 
-/* ---- grammar ------------------------------------------------------------------- */
+/* ---- grammar ------------------------------------------------------------ */
 
 int
 key_agent_id_ok(const char *p)
@@ -245,7 +245,7 @@ key_id_parse(const char *p, char out[TOKEN_ID + 1])
 	return 0;
 }
 
-/* ---- agents --------------------------------------------------------------------- */
+/* ---- agents ------------------------------------------------------------- */
 
 struct agent *
 key_agent_find(const struct keys *k, const char *id)
@@ -362,7 +362,7 @@ key_agent_next(const struct keys *k, size_t *at)
 	return k->agents.item[(*at)++].row;
 }
 
-/* ---- keys ----------------------------------------------------------------------- */
+/* ---- keys --------------------------------------------------------------- */
 
 struct key *
 key_find(const struct keys *k, const char *id, size_t idlen)

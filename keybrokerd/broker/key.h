@@ -56,7 +56,8 @@ struct key {
 	struct agent	*agent;
 	uint64_t	 created, expires;
 	uint64_t	 revoked;		/* 0: not */
-	uint64_t	 used;			/* in this broker's life; 0: not */
+	uint64_t	 used;			/* in this life; 0: not */
+	uint64_t	 entry;			/* of its revocation, + 1 */
 	const char	*email, *name;		/* "" if none; in text */
 	char		 text[];
 };
@@ -80,17 +81,17 @@ size_t		 key_count(const struct keys *);	/* all rows */
 size_t		 key_live(const struct keys *, uint64_t wall);
 size_t		 key_agents(const struct keys *);
 
-/* ---- grammar: 0 or -1 ------------------------------------------------------ */
+/* ---- grammar: 0 or -1 --------------------------------------------------- */
 /* [a-z0-9][a-z0-9._-]{0,63} */
 int	 key_agent_id_ok(const char *);
-/* At most 254 bytes, one @ with something on both sides, no blank, no control. */
+/* At most 254 bytes, one @ inside, no blank, no control. */
 int	 key_email_ok(const char *);
 /* At most max bytes of printable UTF-8-free ASCII, may be empty. */
 int	 key_text_ok(const char *, size_t max);
 /* "dk_" + 12 base62, or the 12 alone: the public id, or -1. */
 int	 key_id_parse(const char *, char out[TOKEN_ID + 1]);
 
-/* ---- agents ---------------------------------------------------------------- */
+/* ---- agents ------------------------------------------------------------- */
 /* 0 and loaded, or -1: EBADMSG, ENOSPC, ENOMEM, EEXIST. */
 int	 key_agent_load(struct keys *, const void *id, size_t idlen,
 	    const void *value, size_t len);
@@ -103,7 +104,7 @@ size_t	 key_agent_row(const struct agent *, uint8_t out[KEY_ROW]);
 /* Walk in order of creation; *at starts at 0.  NULL at the end. */
 struct agent	*key_agent_next(const struct keys *, size_t *at);
 
-/* ---- keys ------------------------------------------------------------------ */
+/* ---- keys --------------------------------------------------------------- */
 /* As key_agent_load; ENOENT: its agent is not loaded (agents come first). */
 int	 key_load(struct keys *, const void *id, size_t idlen,
 	    const void *value, size_t len);

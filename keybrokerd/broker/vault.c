@@ -29,7 +29,7 @@ static const char	info_rec[] = "tappass rec v1";
 
 static EVP_CIPHER	*aes;		/* fetched once, never freed */
 
-/* ---- AES-256-GCM ----------------------------------------------------------- */
+/* ---- AES-256-GCM -------------------------------------------------------- */
 
 int
 vault_prepare(void)
@@ -99,7 +99,7 @@ vault_gcm_open(struct vault *v, const uint8_t *key, const uint8_t *nonce,
 	return 0;
 }
 
-/* ---- derivation ------------------------------------------------------------ */
+/* ---- derivation --------------------------------------------------------- */
 
 /* RFC 5869 HKDF-Expand with SHA-256; info and salt are its one info. */
 static void
@@ -155,7 +155,7 @@ kid_of(struct secret *dek, char kid[VAULT_KID + 1])
 	secret_wipe(&st, sizeof(st));
 }
 
-/* ---- the vault key --------------------------------------------------------- */
+/* ---- the vault key ------------------------------------------------------ */
 
 struct secret *
 vault_key_parse(struct secret *text, int file)
@@ -239,7 +239,7 @@ vault_kid(const struct vault *v)
 	return v->kid;
 }
 
-/* ---- seal and open ---------------------------------------------------------- */
+/* ---- seal and open ------------------------------------------------------ */
 
 /* Appends {u32 length, bytes}; sticky -1 in *off when full. */
 static void

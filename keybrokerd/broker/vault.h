@@ -37,12 +37,13 @@
 #define VAULT_FIXED	(VAULT_COMMIT + VAULT_SALT + VAULT_NONCE + VAULT_TAG)
 #define VAULT_PLAIN	3900		/* longest plaintext */
 /* Text of a plaintext of n bytes, with its NUL. */
-#define VAULT_TEXT(n)	(3 + VAULT_KID + 1 + ((n) + VAULT_FIXED + 2) / 3 * 4 + 1)
+#define VAULT_TEXT(n)	\
+	(3 + VAULT_KID + 1 + ((n) + VAULT_FIXED + 2) / 3 * 4 + 1)
 #define VAULT_RECORDS	32
 #define VAULT_NAME	32		/* with its NUL */
 
 /* Names of the records. */
-#define VAULT_PEPPER	"pepper"	/* pepper/1, pepper/2 ...: vault_pepper */
+#define VAULT_PEPPER	"pepper"	/* pepper/1 ...: vault_pepper */
 #define VAULT_PSEUDONYM	"pseudonym"	/* 32: principals in entries */
 #define VAULT_COMMITKEY	"commitment"	/* 32: field commitments */
 #define VAULT_EPOCH	"epoch-seed"	/* 4 + 32: u32 epoch, its seed */
@@ -54,7 +55,7 @@ enum vault_result {
 	VAULT_OK,
 	VAULT_FORM,		/* not the text of a ciphertext */
 	VAULT_OTHERKEY,		/* well-formed, of a key that is not loaded */
-	VAULT_CORRUPT,		/* of our key, but changed or another record's */
+	VAULT_CORRUPT,		/* of our key; changed, or another record's */
 	VAULT_NOMEM		/* no secret slot, table full */
 };
 
@@ -125,7 +126,7 @@ enum vault_result vault_open(struct vault *, const struct vault_id *,
 int	 vault_prove(struct vault *, const struct rng *);
 const char *vault_text(enum vault_result);
 
-/* ---- records ------------------------------------------------------------- */
+/* ---- records ------------------------------------------------------------ */
 /* A state row of kind ST_VAULT, as DELTA brings it. */
 enum vault_result vault_load(struct vault *, const void *id, size_t idlen,
 	    const void *value, size_t len);
@@ -145,7 +146,7 @@ struct secret	*vault_pepper(const struct vault *, uint32_t want,
 	    uint32_t *no);
 size_t	 vault_records(const struct vault *);
 
-/* ---- exposed to the vector tests ------------------------------------------ */
+/* ---- exposed to the vector tests ---------------------------------------- */
 /*
  * Plain AES-256-GCM over the one cipher: in and out may be the same.  seal
  * writes len bytes and the tag.  open returns -1 (EBADMSG) and wipes out if the

@@ -17,7 +17,8 @@
  */
 #define PINNED_DEV \
 	"tp_dev_0123456789AB_CDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrs3J3gOD"
-#define PINNED	"tp_0123456789AB_CDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrs2x8zge"
+#define PINNED	\
+	"tp_0123456789AB_CDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrs2x8zge"
 
 static void
 sequence(uint8_t r[TOKEN_RANDOM])
@@ -74,7 +75,7 @@ test_every_change(void **state)
 	assert_int_equal(token_check(PINNED_DEV "x", len + 1), TOKEN_UNSHAPED);
 	/* The prefix is under the checksum as well. */
 	strcpy(t, "tp_");
-	strcat(t, PINNED_DEV + 7);
+	strcat(t, &PINNED_DEV[7]);
 	assert_int_equal(token_check(t, strlen(t)), TOKEN_BADSUM);
 }
 

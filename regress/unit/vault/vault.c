@@ -175,7 +175,7 @@ test_every_bit(void **state)
 	(void)state;
 	open_vault(&v, 0);
 	head = 3 + VAULT_KID + 1;
-	b64 = PIN_TEXT + head;
+	b64 = &PIN_TEXT[head];
 	n = b64_decode(blob, sizeof(blob), b64, strlen(b64), B64_URL);
 	assert_int_equal(n, VAULT_FIXED + 6);
 	memcpy(text, PIN_TEXT, head);
@@ -250,7 +250,7 @@ test_other_key(void **state)
 	expect(&v, &ident, PIN_LEGACY, strlen(PIN_LEGACY), VAULT_CORRUPT);
 	/* Under a forged key id the commitment fails before anything else. */
 	snprintf(text, sizeof(text), "v1:%s%s", vault_kid(&v),
-	    PIN_TEXT + 3 + VAULT_KID);
+	    &PIN_TEXT[3 + VAULT_KID]);
 	expect(&v, &ident, text, strlen(text), VAULT_CORRUPT);
 	k = key_n(0);
 	assert_int_equal(vault_previous(&v, &k), 0);
@@ -278,7 +278,7 @@ test_form(void **state)
 	vault_close(&v);
 }
 
-/* ---- records ---------------------------------------------------------------- */
+/* ---- records ------------------------------------------------------------ */
 
 struct rows {
 	size_t	 n;
@@ -418,7 +418,7 @@ test_python(void **state)
 	vault_close(&v);
 }
 
-/* ---- wycheproof --------------------------------------------------------------- */
+/* ---- wycheproof --------------------------------------------------------- */
 
 static size_t
 field(json_t *t, const char *name, uint8_t *out, size_t size)

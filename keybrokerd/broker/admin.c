@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Administration: who may ask for what, one table row a message; what the
+ * first run makes.  On a worker's link a token says who asks; on the control
+ * socket the parent has checked the uid.  Each change is an entry and its rows
+ * in one unit, and is answered when it is durable.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/compat/compat.h"
+#include "common/ipc/permit.h"
+#include "common/log/log.h"
+#include "keybrokerd/broker/admin.h"
+
+#define R(role)		(1u << ROLE_K_##role)
+#define R_ALL		(R(ADMIN) | R(DEVELOPER) | R(AUDITOR))
+#define SAFE		4	/* may be asked while the gate is closed */
+#define CONTROL		8	/* control socket only */
+
+static void	ctl_hello(struct admin_ask *);
+static void	ctl_stop(struct admin_ask *);
+static void	ctl_reload(struct admin_ask *);
+static void	ctl_adminkey(struct admin_ask *);
+
+static const struct row {
+	uint16_t	 type;
+	unsigned int	 flags;
+	unsigned int	 roles;		/* of those whose token was presented */
+	void		(*fn)(struct admin_ask *);
+} rows[] = {
+	{ M_ADMIN_AGENT_CREATE,	0,	R(ADMIN),	admin_agent_create },
+	{ M_ADMIN_AGENT_LIST,	SAFE,	R_ALL,		admin_agent_list },
+	{ M_ADMIN_KEY_CREATE,	0,	R(ADMIN) | R(DEVELOPER),
+	    admin_key_create },
+	{ M_ADMIN_KEY_LIST,	SAFE,	R_ALL,		admin_key_list },
+	/* A revocation works at once, whether or not the disk answers. */
+	{ M_ADMIN_KEY_REVOKE,	SAFE,	R(ADMIN),	admin_key_revoke },
+	{ M_ADMIN_STATUS,	SAFE,	R(ADMIN) | R(AUDITOR), admin_status },
+	{ M_CTL_HELLO,	SAFE | CONTROL,	R(ADMIN),	ctl_hello },
+	{ M_CTL_STOP,	SAFE | CONTROL,	R(ADMIN),	ctl_stop },
+	{ M_CTL_RELOAD,	SAFE | CONTROL,	R(ADMIN),	ctl_reload },
+	{ M_CTL_FIRST,	CONTROL,	R(ADMIN),	admin_first },
+	{ M_CTL_ADMINKEY, CONTROL,	R(ADMIN),	ctl_adminkey }
+};
+
+struct admin *
+admin_new(void)
+{
+	return calloc(1, sizeof(struct admin));
+}
+
+void
+admin_free(struct admin *ad)
+{
+	if (ad == NULL)
+		return;
+	secret_free(&ad->fresh);
+	free(ad);
+}
+
+/* ---- entries ------------------------------------------------------------ */
+
+static void
+put(struct entry_w *w, unsigned int key, const char *s)
+{
+	if (s != NULL && s[0] != '\0')
+		entry_put_text(w, key, s, strlen(s));
+}
+
+/* The worker on whose word it rests. */
+static void
+put_claimant(struct entry_w *w, const struct worker *k)
+{
+	entry_map(w, EK_CLAIMANT);
+	entry_put_uint(w, ES_CLAIMANT_SLOT, k->slot);
+	entry_put_uint(w, ES_CLAIMANT_GENERATION, k->generation);
+	entry_close(w);
+}
+
+static void
+put_caller(struct entry_w *w, const struct admin_ask *a)
+{
+	entry_map(w, EK_CALLER);
+	if (a->who.key != NULL) {
+		put(w, ES_CALLER_KEY, a->who.key->id);
+		entry_put_uint(w, ES_CALLER_AGENT, a->who.agent->no);
+	}
+	put(w, ES_CALLER_ROLE, key_role_name(a->who.role));
+	put(w, ES_CALLER_CLASS, a->from == NULL ? "gateway" :
+	    a->from->kind == FROM_CONTROL ? "control" : "admin");
+	entry_close(w);
+}
+
+/*
+ * Personal data never enters a leaf (audit.md 3.8): key ids and agents do, an
+ * e-mail address and a key's label stay in the key row.
+ */
+uint64_t
+admin_entry(struct admin_ask *a, const struct admin_change *c)
+{
+	struct entry_w	*w;
+
+	w = c->type == ET_ADMIN ? audit_begin_admin(a->b, c->what) :
+	    audit_begin(a->b, c->type);
+	if (a->from != NULL && a->from->kind == FROM_WORKER)
+		put_claimant(w, &a->b->workers[a->from->index]);
+	audit_org(w, KEY_ORG);
+	entry_map(w, EK_CHANGE);
+	put(w, ES_CHANGE_KIND, c->kind);
+	put(w, ES_CHANGE_ID, c->id);
+	put(w, ES_CHANGE_OWNER, c->owner);
+	if (c->role != 0)
+		put(w, ES_CHANGE_ROLE, key_role_name(c->role));
+	if (c->expires != 0)
+		entry_put_uint(w, ES_CHANGE_EXPIRES, c->expires / 1000);
+	put(w, ES_CHANGE_REASON, c->reason);
+	put(w, ES_CHANGE_ACTOR, a->actor);
+	entry_close(w);
+	put_caller(w, a);
+	return audit_end(a->b);
+}
+
+/* ---- dispatch ----------------------------------------------------------- */
+
+int
+admin_parsed(struct admin_ask *a)
+{
+	if (msg_end(a->m) == 0)
+		return 1;
+	broker_error(a->b, a->from, 0, a->m->type, "malformed message", a->o);
+	return 0;
+}
+
+/* A known caller without the right: an entry, at most one a second. */
+static void
+deny(struct admin_ask *a)
+{
+	struct admin_change	 c = { .type = ET_ADMIN, .what = "denied",
+	    .kind = "request" };
+	struct admin		*ad;
+
+	ad = a->b->admin;
+	ad->denied++;
+	if (a->b->now >= ad->deny_after && gate_open(a->b)) {
+		ad->deny_after = a->b->now + NS_S;
+		c.id = permit_name(a->m->type);
+		c.role = a->who.role;
+		admin_entry(a, &c);
+	}
+	admin_fail(a, 403, "permission_denied", "a key of role %s may not do "
+	    "this", key_role_name(a->who.role));
+}
+
+/* 0 and a->who filled, or -1: answered. */
+static int
+identify(struct admin_ask *a)
+{
+	const uint8_t		*token;
+	enum authn_result	 r;
+	size_t			 len;
+
+	token = msg_get_strv(a->m, TOKEN_MAX, &len);
+	if (token == NULL || a->m->bad) {
+		broker_error(a->b, a->from, 0, a->m->type,
+		    "malformed message", a->o);
+		return -1;
+	}
+	r = authn_check(a->b->keys, &a->b->vault, (const char *)token, len,
+	    a->b->wall, &a->who);
+	if (r != AUTHN_OK) {
+		a->b->count.strangers++;
+		authn_fail(&a->b->fails, r, "admin-link", a->b->wall);
+		admin_fail(a, 401, "invalid_api_key", "%s", authn_text(r));
+		return -1;
+	}
+	if (a->who.key == NULL)
+		strlcpy(a->actor, "admin-key", sizeof(a->actor));
+	else
+		snprintf(a->actor, sizeof(a->actor), "dk_%s",
+		    a->who.key->id);
+	return 0;
+}
+
+/* The control socket: its uid is the identity.  0, or -1: answered. */
+static int
+identify_control(struct admin_ask *a, int hastoken)
+{
+	const struct control	*c;
+	size_t			 len;
+
+	c = &a->b->control[a->from->index];
+	if (hastoken)
+		msg_get_strv(a->m, TOKEN_MAX, &len);
+	snprintf(a->actor, sizeof(a->actor), "uid %u", c->uid);
+	if (!c->admin) {
+		admin_fail(a, 403, "permission_denied", "uid %u may not "
+		    "administer this gateway", c->uid);
+		return -1;
+	}
+	a->who.role = ROLE_K_ADMIN;
+	return 0;
+}
+
+static const struct row *
+find_row(uint16_t type)
+{
+	size_t	 i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].type == type)
+			return &rows[i];
+	return NULL;
+}
+
+void
+admin_message(struct broker *b, const struct broker_from *from,
+    struct msgr *m, struct outbox *o)
+{
+	struct admin_ask	 a;
+	const struct row	*row;
+	int			 control;
+
+	memset(&a, 0, sizeof(a));
+	a.b = b;
+	a.from = from;
+	a.o = o;
+	a.m = m;
+	control = from->kind == FROM_CONTROL;
+	row = find_row(m->type);
+	if (row == NULL || (!control && ((row->flags & CONTROL) ||
+	    from->kind != FROM_WORKER ||
+	    !(b->workers[from->index].class & CLASS_ADMIN)))) {
+		broker_error(b, from, 0, m->type, "not on this link", o);
+		return;
+	}
+	a.cookie = msg_get_u32(m);
+	b->admin->requests++;
+	if ((control ? identify_control(&a, !(row->flags & CONTROL)) :
+	    identify(&a)) == -1)
+		return;
+	if (!(row->roles & (1u << a.who.role))) {
+		deny(&a);
+		return;
+	}
+	if (!(row->flags & SAFE) && !gate_open(b)) {
+		admin_fail(&a, 503, "not_ready", "no change can be recorded "
+		    "now: %s", gate_reason(b) == NULL ? "starting" :
+		    gate_reason(b));
+		return;
+	}
+	row->fn(&a);
+}
+
+/* ---- control socket ----------------------------------------------------- */
+
+static void
+ctl_hello(struct admin_ask *a)
+{
+	const char	*f[2] = { "1", BROKER_VERSION };
+	uint16_t	 version;
+
+	version = msg_get_u16(a->m);
+	if (!admin_parsed(a))
+		return;
+	if (version != 1) {
+		admin_fail(a, 400, "protocol_version", "this gateway speaks "
+		    "version 1 of the control protocol, not %u", version);
+		return;
+	}
+	admin_row(a, 200, f, 2);
+	admin_end(a, 200);
+}
+
+static void
+ask_parent(struct admin_ask *a, uint8_t what)
+{
+	struct msgw	 w;
+
+	if (!admin_parsed(a))
+		return;
+	msg_open(&w, M_ASK);
+	msg_put_u8(&w, what);
+	outbox_send(a->o, FROM_PARENT, 0, &w);
+	admin_end(a, 202);
+}
+
+static void
+ctl_stop(struct admin_ask *a)
+{
+	ask_parent(a, 1);
+}
+
+static void
+ctl_reload(struct admin_ask *a)
+{
+	ask_parent(a, 2);
+}
+
+/* A new admin key in force: its digest is a vault record.  NULL: answered. */
+static struct secret *
+new_admin(struct admin_ask *a, int *first)
+{
+	struct secret	*s;
+
+	s = authn_admin_make(&a->b->env.rng);
+	if (s != NULL && authn_admin_set(&a->b->vault, &a->b->env.rng,
+	    (const char *)secret_bytes(s), secret_len(s), batch_emit, a->b,
+	    first) == -1)
+		secret_free(&s);
+	return s;
+}
+
+static void
+admin_key_entry(struct admin_ask *a, int first, const char *reason)
+{
+	struct admin_change	 c = { .kind = "admin-key", .id = "bootstrap",
+	    .role = ROLE_K_ADMIN };
+
+	c.type = first ? ET_KEY_ADD : ET_KEY_ROTATE;
+	c.reason = reason;
+	admin_entry(a, &c);
+}
+
+static void
+ctl_adminkey(struct admin_ask *a)
+{
+	char		 text[TOKEN_MAX + 1];
+	const char	*f[1] = { text };
+	struct secret	*s;
+	int		 first;
+
+	if (!admin_parsed(a))
+		return;
+	if (a->b->admin->fixed) {
+		admin_fail(a, 409, "admin_key_is_set", "the admin key comes "
+		    "from TAPPASS_ADMIN_API_KEY: change it there");
+		return;
+	}
+	s = new_admin(a, &first);
+	if (s == NULL) {
+		admin_fail(a, 503, "no_memory", "no room for another secret");
+		return;
+	}
+	/* The one that was not shown yet is void now. */
+	secret_free(&a->b->admin->fresh);
+	memcpy(text, secret_bytes(s), secret_len(s));
+	text[secret_len(s)] = '\0';
+	secret_free(&s);
+	admin_key_entry(a, first, "asked for");
+	if (admin_then(a, 200, f, 1, 1) == -1)
+		admin_fail(a, 503, "no_memory", "no room for another secret");
+	secret_wipe(text, sizeof(text));
+}
+
+/* ---- start -------------------------------------------------------------- */
+
+/* The admin key that the environment names, if it does: 1, else 0. */
+static int
+start_given(struct admin_ask *a)
+{
+	char		 err[CREDENTIAL_ERR];
+	struct secret	*s;
+	int		 rv, first;
+
+	rv = credential_special(a->b->creds, CRED_ADMINKEY, &s, err,
+	    sizeof(err));
+	if (rv == -1)
+		fatalx("%s", err);
+	if (rv == 0)
+		return 0;
+	rv = authn_admin_set(&a->b->vault, &a->b->env.rng,
+	    (const char *)secret_bytes(s), secret_len(s), batch_emit, a->b,
+	    &first);
+	secret_free(&s);
+	if (rv == -1)
+		fatal("admin key");
+	if (rv == 1)
+		admin_key_entry(a, first, "from the environment");
+	return 1;
+}
+
+void
+admin_start(struct broker *b, struct outbox *o)
+{
+	struct admin_ask	 a;
+	int			 made, first;
+
+	memset(&a, 0, sizeof(a));
+	a.b = b;
+	a.o = o;
+	strlcpy(a.actor, "gateway", sizeof(a.actor));
+	a.who.role = ROLE_K_ADMIN;
+	if (vault_pepper(&b->vault, 0, NULL) == NULL &&
+	    vault_get_or_make(&b->vault, &b->env.rng, VAULT_PEPPER "/1", 32,
+	    batch_emit, b) == NULL)
+		fatal("pepper");
+	if (vault_get_or_make(&b->vault, &b->env.rng, VAULT_FPRINT, 32,
+	    batch_emit, b) == NULL)
+		fatal("fingerprint key");
+	b->admin->fixed = start_given(&a);
+	if (!authn_admin_known(&b->vault)) {
+		b->admin->fresh = new_admin(&a, &first);
+		if (b->admin->fresh == NULL)
+			fatal("admin key");
+		admin_key_entry(&a, first, "first run");
+	}
+	if (admin_agent(&a, ADMIN_DEFAULT, "made by the first run",
+	    &made) == NULL)
+		fatal("agent %s", ADMIN_DEFAULT);
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * ANSWER rows (proto.h).  A row with a key in it is wiped from every place it
+ * passes: the composing buffer here, the secret that waits for COMMITTED, the
+ * outbox.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "common/compat/compat.h"
+#include "keybrokerd/broker/admin.h"
+
+static void
+compose(struct msgw *w, struct admin_ask *a, uint16_t status, int more,
+    const char *const *f, size_t n)
+{
+	size_t	 i;
+
+	msg_open(w, M_ANSWER);
+	msg_put_u32(w, a->cookie);
+	msg_put_u16(w, status);
+	msg_put_u8(w, (uint8_t)more);
+	msg_put_u16(w, (uint16_t)n);
+	for (i = 0; i < n; i++)
+		msg_put_str(w, f[i]);
+}
+
+void
+admin_row(struct admin_ask *a, uint16_t status, const char *const *f,
+    size_t n)
+{
+	struct msgw	 w;
+
+	compose(&w, a, status, 1, f, n);
+	outbox_send(a->o, a->from->kind, a->from->index, &w);
+}
+
+void
+admin_end(struct admin_ask *a, uint16_t status)
+{
+	struct msgw	 w;
+
+	compose(&w, a, status, 0, NULL, 0);
+	outbox_send(a->o, a->from->kind, a->from->index, &w);
+}
+
+void
+admin_fail(struct admin_ask *a, uint16_t status, const char *code,
+    const char *fmt, ...)
+{
+	const char	*f[2];
+	char		 text[REASON_MAX];
+	struct msgw	 w;
+	va_list		 ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	f[0] = code;
+	f[1] = text;
+	compose(&w, a, status, 0, f, 2);
+	outbox_send(a->o, a->from->kind, a->from->index, &w);
+}
+
+int
+admin_then(struct admin_ask *a, uint16_t status, const char *const *f,
+    size_t n, int secret)
+{
+	struct secret	*s;
+	struct msgw	 w;
+
+	compose(&w, a, status, 1, f, n);
+	if (secret) {
+		s = w.bad ? NULL : secret_dup(w.buf, w.len);
+		secret_wipe(w.buf, w.len);
+		if (s == NULL)
+			return -1;
+		batch_then_secret(a->b, a->from, M_ANSWER, s);
+	} else
+		batch_then(a->b, a->from, M_ANSWER, w.buf, w.len);
+	compose(&w, a, status, 0, NULL, 0);
+	batch_then(a->b, a->from, M_ANSWER, w.buf, w.len);
+	return 0;
+}
