@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The link's side of a call: OPEN, the body in frames, and the frames that come
+ * back.  Nothing longer than the egress may hold goes out before ALLOW, and no
+ * answer is read before it.  While the client's queue is long the link is not
+ * read, so the kernel holds the provider back.  The egress is less trusted: a
+ * bad frame costs this call, never the process.
+ */
+#include <sys/socket.h>
+
+#include <errno.h>
+
+#include "common/compat/compat.h"
+#include "common/proc/poll.h"
+#include "proxyd/worker/worker.h"
+
+#define STREAM_QUEUE	65536	/* towards the egress */
+#define STREAM_READS	8	/* a turn, then others have theirs */
+
+static void
+frame(struct wlink *l, enum link_type type, const void *p, size_t n)
+{
+	uint8_t	 head[LINK_HEAD];
+
+	link_head(head, type, 0, n);
+	wbuf_add(&l->out, head, sizeof(head));
+	wbuf_add(&l->out, p, n);
+}
+
+/* May the body travel now? */
+int
+stream_maysend(const struct conn *c)
+{
+	return c->call->allowed || c->call->size <= EGRESS_HOLD;
+}
+
+/* OPEN with the fields that pass, and the body's iterator. */
+void
+stream_open(struct conn *c)
+{
+	static struct msgw m;
+	struct call	*k;
+	unsigned int	 i, n;
+
+	k = c->call;
+	k->opened = 1;
+	k->link->last = k->no;
+	msg_open(&m, M_NONE);
+	msg_put_u64(&m, k->no);
+	msg_put_u64(&m, k->size);
+	for (i = n = 0; i < FIELD_NPASS; i++)
+		n += k->pass[i] != NULL;
+	msg_put_u8(&m, n);
+	for (i = 0; i < FIELD_NPASS; i++) {
+		if (k->pass[i] == NULL)
+			continue;
+		msg_put_str(&m, field_pass_name(i));
+		msg_put_str(&m, k->pass[i]);
+	}
+	frame(k->link, LF_OPEN, m.buf, m.len);
+	edit_begin(&k->iter, &k->edit, k->body.buf.len);
+}
+
+/* Next frame of the body, or END. */
+static void
+body_frame(struct conn *c)
+{
+	struct edit_piece *p;
+	struct call	*k;
+	size_t		 n;
+
+	k = c->call;
+	p = &k->piece;
+	if (p->len == 0 && !edit_next(&k->iter, p)) {
+		frame(k->link, LF_END, NULL, 0);
+		k->ended = 1;
+		body_free(c->worker, &k->body);
+		return;
+	}
+	n = p->len > LINK_DATA ? LINK_DATA : (size_t)p->len;
+	if (p->text != NULL) {
+		frame(k->link, LF_DATA, p->text, n);
+		p->text += n;
+	} else {
+		frame(k->link, LF_DATA, wbuf_bytes(&k->body.buf) + p->off, n);
+		p->off += n;
+	}
+	p->len -= n;
+}
+
+/* Writes what is queued; -1: the link has ended. */
+static int
+push(struct wlink *l)
+{
+	ssize_t	 n;
+
+	while (l->writable && l->out.len > 0) {
+		n = send(l->fd, wbuf_bytes(&l->out), l->out.len,
+		    MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+			l->writable = 0;
+			break;
+		}
+		if (n == -1)
+			return -1;
+		wbuf_drain(&l->out, n);
+	}
+	return l->out.bad ? -1 : 0;
+}
+
+static void
+send_body(struct conn *c)
+{
+	struct call	*k;
+
+	k = c->call;
+	if (!k->opened)
+		stream_open(c);
+	do {
+		while (!k->ended && k->link->out.len < STREAM_QUEUE)
+			body_frame(c);
+		/* A dead link shows on the reading side. */
+		if (push(k->link) == -1) {
+			wbuf_free(&k->link->out);
+			k->ended = 1;
+			return;
+		}
+	} while (!k->ended && k->link->writable);
+}
+
+/* 1 bytes, 0 nothing now, -1 ended. */
+static int
+pull(struct wlink *l)
+{
+	uint8_t	*p;
+	size_t	 room;
+	ssize_t	 n;
+
+	p = link_room(&l->in, &room);
+	if (room == 0)
+		return 1;
+	do {
+		n = recv(l->fd, p, room, MSG_DONTWAIT);
+	} while (n == -1 && errno == EINTR);
+	if (n > 0) {
+		link_got(&l->in, n);
+		return 1;
+	}
+	if (n == -1 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+		l->readable = 0;
+		return 0;
+	}
+	return -1;
+}
+
+static void
+link_failed(struct conn *c, const char *text)
+{
+	struct problem	 p;
+
+	reply_problem(&p, RC_UPSTREAM, text);
+	stream_cut(c, END_LOST, &p);
+}
+
+/* Frames that are here; 0 when the call has ended with one of them. */
+static int
+take_frames(struct conn *c)
+{
+	struct link_frame f;
+	struct wlink	*l;
+	struct call	*k;
+	int		 r;
+
+	k = c->call;
+	l = k->link;
+	k->blocked = 0;
+	for (;;) {
+		if (c->out.len >= c->worker->lim.high) {
+			k->blocked = 1;
+			return 1;
+		}
+		r = link_next(&l->in, &f);
+		if (r == 0)
+			return 1;
+		if (r == -1) {
+			link_failed(c, "The gateway's sending side spoke "
+			    "nonsense; try again.");
+			return 0;
+		}
+		relay_frame(c, &f);
+		if (c->call != k || k->link != l)
+			return 0;
+	}
+}
+
+static void
+read_answer(struct conn *c)
+{
+	struct wlink	*l;
+	int		 n;
+
+	l = c->call->link;
+	for (n = 0; n < STREAM_READS; n++) {
+		if (!take_frames(c) || c->out.len >= c->worker->lim.high)
+			return;
+		if (!l->readable)
+			return;
+		switch (pull(l)) {
+		case 0:
+			return;
+		case -1:
+			link_failed(c, "The gateway's connection to the "
+			    "provider's side was lost; try again.");
+			return;
+		}
+	}
+	event_active(&l->ev, EV_READ, 1);
+}
+
+/* Both directions, as far as they go now. */
+void
+stream_run(struct conn *c)
+{
+	struct call	*k;
+
+	k = c->call;
+	if (k == NULL || k->link == NULL)
+		return;
+	if (stream_maysend(c))
+		send_body(c);
+	if (c->state == C_SENT || c->state == C_RELAY)
+		read_answer(c);
+}
+
+/* Gives the link back, or closes it where the egress may be in the middle. */
+static void
+let_go(struct conn *c)
+{
+	struct wlink	*l;
+	struct call	*k;
+
+	k = c->call;
+	l = k->link;
+	if (l == NULL)
+		return;
+	k->link = NULL;
+	if (k->opened && l->out.len == 0 && !(k->ended &&
+	    (k->spent || k->denied))) {
+		frame(l, LF_ABORT, NULL, 0);
+		push(l);
+	}
+	/*
+	 * Nothing was released of a call that was denied, so the link is as
+	 * good as new once the egress knows the end of its body.  After a
+	 * cancelled one RELEASE may be on its way: that link is not used again.
+	 */
+	if (l->out.len == 0 && (!k->opened || k->denied ||
+	    (k->ended && k->spent)))
+		pool_idle(l);
+	else
+		pool_kill(l);
+}
+
+/* The answer's body is complete in the client's queue: all is well. */
+void
+stream_done(struct conn *c)
+{
+	ask_outcome(c, END_OK);
+	let_go(c);
+	conn_next(c);
+}
+
+/* The error event behind what the client already has. */
+static void
+say_in_stream(struct conn *c, const struct problem *p)
+{
+	struct wbuf	 b = { NULL, 0, 0, 0, 0 };
+	struct call	*k;
+
+	k = c->call;
+	if (!k->events || k->usage.terminated)
+		return;
+	if (k->given > 0 && !usage_between(&k->usage))
+		wbuf_str(&b, "\n\n");
+	reply_event(&b, k->route->shape, p);
+	if (!b.bad)
+		relay_bytes(c, wbuf_bytes(&b), b.len);
+	wbuf_free(&b);
+}
+
+/*
+ * The call ends here without a complete answer.  Before the answer's head the
+ * client gets the problem as an answer; afterwards a stream gets the dialect's
+ * error event, and no coding is ever completed.
+ */
+void
+stream_cut(struct conn *c, enum proto_end end, const struct problem *p)
+{
+	struct call	*k;
+
+	k = c->call;
+	if (k == NULL || c->state == C_DEAD)
+		return;
+	if (!k->started) {
+		ask_outcome(c, end);
+		let_go(c);
+		conn_fail(c, p);
+		return;
+	}
+	say_in_stream(c, p);
+	ask_outcome(c, end);
+	let_go(c);
+	c->keep = 0;
+	c->reset = !k->chunked && !k->lengthed;
+	conn_next(c);
+}
+
+/* The client is gone: the egress must close the provider's connection now. */
+void
+stream_abort(struct conn *c)
+{
+	let_go(c);
+}
+
+/* A comment, or Anthropic's ping, into a quiet stream between two events. */
+void
+stream_ping(struct conn *c)
+{
+	static const char comment[] = ": ping\n\n";
+	static const char ping[] = "event: ping\ndata: {\"type\":\"ping\"}\n\n";
+	struct call	*k;
+
+	k = c->call;
+	k->last = poll_now();
+	if (!k->events || c->out.len > 0 || !usage_between(&k->usage))
+		return;
+	if (k->route->shape == FACT_MESSAGES)
+		relay_bytes(c, ping, sizeof(ping) - 1);
+	else
+		relay_bytes(c, comment, sizeof(comment) - 1);
+}
+
+/* Is there something of the egress to be taken? */
+int
+stream_waiting(const struct conn *c)
+{
+	const struct wlink *l;
+
+	l = c->call->link;
+	return l != NULL && (l->readable || c->call->blocked);
+}
