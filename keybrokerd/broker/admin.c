@@ -19,6 +19,7 @@
 #define R_ALL		(R(ADMIN) | R(DEVELOPER) | R(AUDITOR))
 #define SAFE		4	/* may be asked while the gate is closed */
 #define CONTROL		8	/* control socket only */
+#define EARLY		16	/* makes sense before recovery, too */
 
 static void	ctl_hello(struct admin_ask *);
 static void	ctl_stop(struct admin_ask *);
@@ -38,10 +39,11 @@ static const struct row {
 	{ M_ADMIN_KEY_LIST,	SAFE,	R_ALL,		admin_key_list },
 	/* A revocation works at once, whether or not the disk answers. */
 	{ M_ADMIN_KEY_REVOKE,	SAFE,	R(ADMIN),	admin_key_revoke },
-	{ M_ADMIN_STATUS,	SAFE,	R(ADMIN) | R(AUDITOR), admin_status },
-	{ M_CTL_HELLO,	SAFE | CONTROL,	R(ADMIN),	ctl_hello },
-	{ M_CTL_STOP,	SAFE | CONTROL,	R(ADMIN),	ctl_stop },
-	{ M_CTL_RELOAD,	SAFE | CONTROL,	R(ADMIN),	ctl_reload },
+	{ M_ADMIN_STATUS, SAFE | EARLY,	R(ADMIN) | R(AUDITOR),
+	    admin_status },
+	{ M_CTL_HELLO,	SAFE | CONTROL | EARLY, R(ADMIN), ctl_hello },
+	{ M_CTL_STOP,	SAFE | CONTROL | EARLY, R(ADMIN), ctl_stop },
+	{ M_CTL_RELOAD,	SAFE | CONTROL | EARLY, R(ADMIN), ctl_reload },
 	{ M_CTL_FIRST,	CONTROL,	R(ADMIN),	admin_first },
 	{ M_CTL_ADMINKEY, CONTROL,	R(ADMIN),	ctl_adminkey }
 };
@@ -238,6 +240,11 @@ admin_message(struct broker *b, const struct broker_from *from,
 	}
 	a.cookie = msg_get_u32(m);
 	b->admin->requests++;
+	/* No keys are loaded yet: nobody can be known, nothing be found. */
+	if (!b->gate.recovered && !(control && (row->flags & EARLY))) {
+		admin_fail(&a, 503, "not_ready", "the gateway is starting");
+		return;
+	}
 	if ((control ? identify_control(&a, !(row->flags & CONTROL)) :
 	    identify(&a)) == -1)
 		return;
@@ -391,6 +398,7 @@ admin_start(struct broker *b, struct outbox *o)
 	memset(&a, 0, sizeof(a));
 	a.b = b;
 	a.o = o;
+	key_store_sort(b->keys);
 	strlcpy(a.actor, "gateway", sizeof(a.actor));
 	a.who.role = ROLE_K_ADMIN;
 	if (vault_pepper(&b->vault, 0, NULL) == NULL &&

@@ -77,12 +77,24 @@ find(const struct table *t, const char *id, size_t len)
 	return s == 0 ? NULL : t->item[s - 1].row;
 }
 
+static void
+index_all(struct table *t)
+{
+	size_t	 i;
+
+	if (t->nslots > 0)
+		memset(t->slot, 0, t->nslots * sizeof(*t->slot));
+	for (i = 0; i < t->n; i++)
+		*probe(t, t->item[i].id, strlen(t->item[i].id)) =
+		    (uint32_t)i + 1;
+}
+
 static int
 grow(struct table *t)
 {
 	struct item	*item;
 	uint32_t	*slot;
-	size_t		 i, n;
+	size_t		 n;
 
 	n = t->nslots == 0 ? TABLE_FIRST : t->nslots * 2;
 	item = reallocarray(t->item, n / 2, sizeof(*item));
@@ -95,8 +107,7 @@ grow(struct table *t)
 	free(t->slot);
 	t->slot = slot;
 	t->nslots = n;
-	for (i = 0; i < t->n; i++)
-		*probe(t, item[i].id, strlen(item[i].id)) = (uint32_t)i + 1;
+	index_all(t);
 	return 0;
 }
 
@@ -154,6 +165,43 @@ key_store_free(struct keys *k)
 	clear(&k->keys);
 	clear(&k->agents);
 	free(k);
+}
+
+static int
+older_agent(const void *a, const void *b)
+{
+	const struct item	*x = a, *y = b;
+	const struct agent	*p, *q;
+
+	p = x->row;
+	q = y->row;
+	return (p->no > q->no) - (p->no < q->no);
+}
+
+static int
+older_key(const void *a, const void *b)
+{
+	const struct item	*x = a, *y = b;
+	const struct key	*p, *q;
+
+	p = x->row;
+	q = y->row;
+	if (p->created != q->created)
+		return p->created < q->created ? -1 : 1;
+	return strcmp(p->id, q->id);
+}
+
+void
+key_store_sort(struct keys *k)
+{
+	if (k->agents.n > 1)
+		qsort(k->agents.item, k->agents.n, sizeof(struct item),
+		    older_agent);
+	if (k->keys.n > 1)
+		qsort(k->keys.item, k->keys.n, sizeof(struct item),
+		    older_key);
+	index_all(&k->agents);
+	index_all(&k->keys);
 }
 
 size_t

@@ -77,6 +77,8 @@ struct keys;
 
 struct keys	*key_store_new(void);	/* NULL: ENOMEM */
 void		 key_store_free(struct keys *);
+/* After loading, which is in order of ids: back to the order of creation. */
+void		 key_store_sort(struct keys *);
 size_t		 key_count(const struct keys *);	/* all rows */
 size_t		 key_live(const struct keys *, uint64_t wall);
 size_t		 key_agents(const struct keys *);

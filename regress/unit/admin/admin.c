@@ -266,6 +266,7 @@ setup(void **state)
 	b->env.rng.fill = fill;
 	b->wall = NOW;
 	b->policy = -1;
+	b->gate.recovered = 1;
 	b->keys = key_store_new();
 	b->creds = credential_new();
 	b->admin = admin_new();
@@ -817,6 +818,13 @@ test_status(void **state)
 	b->workers = realloc(b->workers, WORKERS_MAX * sizeof(*b->workers));
 	memset(b->workers + 4, 0, (WORKERS_MAX - 4) * sizeof(*b->workers));
 	rec.fail_gate = 1;
+	ask(FROM_CONTROL, CTL, M_ADMIN_STATUS, "", "");
+	/* Before recovery status may be asked, on the control socket only. */
+	b->gate.recovered = 0;
+	ask(FROM_WORKER, W_ADMIN, M_ADMIN_STATUS, ADMIN, "");
+	denied(503, "not_ready");
+	ask(FROM_CONTROL, CTL, M_ADMIN_KEY_REVOKE, "", "ss", "", "x");
+	denied(503, "not_ready");
 	ask(FROM_CONTROL, CTL, M_ADMIN_STATUS, "", "");
 	for (i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
 		assert_true(now());

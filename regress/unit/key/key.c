@@ -197,6 +197,41 @@ test_many(void **state)
 	key_store_free(k);
 }
 
+/* Loaded in any order, listed and found in order of creation. */
+static void
+test_sort(void **state)
+{
+	static const char *const	 ids[] = { "00000000000c",
+	    "00000000000a", "00000000000b" };
+	struct key_new			 n;
+	struct keys			*k;
+	struct agent			*a;
+	struct key			*key;
+	size_t				 at;
+	int				 i;
+
+	(void)state;
+	k = key_store_new();
+	key_store_sort(k);
+	a = key_agent_add(k, "z", "", 1);
+	key_agent_add(k, "b", "", 1);
+	for (i = 0; i < 3; i++) {
+		n = template(a, ids[i]);
+		n.created = (uint64_t)(3 - i);
+		assert_non_null(key_add(k, &n));
+	}
+	key_store_sort(k);
+	for (at = 0, i = 3; (key = key_next(k, &at, NULL)) != NULL; i--)
+		assert_string_equal(key->id, ids[i - 1]);
+	for (i = 0; i < 3; i++) {
+		key = key_find(k, ids[i], TOKEN_ID);
+		assert_non_null(key);
+		assert_string_equal(key->id, ids[i]);
+	}
+	assert_ptr_equal(key_agent_find(k, "z"), a);
+	key_store_free(k);
+}
+
 /* Our calendar against the C library's, day by day to the year 2200. */
 static void
 test_time(void **state)
@@ -225,6 +260,7 @@ main(void)
 		cmocka_unit_test(test_grammar),
 		cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_sort),
 		cmocka_unit_test(test_time)
 	};
 
