@@ -270,7 +270,8 @@ enum proto_provider { PROV_NOKEY, PROV_DOWN, PROV_UP };
  *		{u8 kind, u16 idlen, id, value}, 'D' state row deleted {u8 kind,
  *		u16 idlen, id}, 'R' compact range after the batch, 'H' {u64 size,
  *		raw[32] root}, 'C' signed checkpoint note
- * COMMITTED	u64 batch, u64 size, raw[32] root, raw[32] sha256 of the note
+ * COMMITTED	u64 batch, u64 size, raw[32] root, raw[32] sha256 of the note,
+ *		u8 low space (less than 5 % is free)
  * HELLO	u64 size, raw[32] root, raw[32] last leaf hash (zeros if empty),
  *		u64 last batch, u64 free bytes, u8 low space, blob compact range,
  *		blob last checkpoint note; DELTA follow

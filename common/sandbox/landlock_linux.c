@@ -22,6 +22,7 @@
 #define FS_WRITE_FILE	(1ULL << 1)
 #define FS_READ_FILE	(1ULL << 2)
 #define FS_READ_DIR	(1ULL << 3)
+#define FS_REMOVE_DIR	(1ULL << 4)
 #define FS_REMOVE_FILE	(1ULL << 5)
 #define FS_MAKE_DIR	(1ULL << 7)
 #define FS_MAKE_REG	(1ULL << 8)
@@ -31,8 +32,9 @@
 /* A rule on a file may hold these only. */
 #define FS_OF_FILE	(FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE)
 #define FS_READ		(FS_READ_FILE | FS_READ_DIR)
-#define FS_WRITE	(FS_READ | FS_WRITE_FILE | FS_REMOVE_FILE |	\
-			    FS_MAKE_DIR | FS_MAKE_REG | FS_REFER | FS_TRUNCATE)
+#define FS_WRITE	(FS_READ | FS_WRITE_FILE | FS_REMOVE_DIR |	\
+			    FS_REMOVE_FILE | FS_MAKE_DIR | FS_MAKE_REG |	\
+			    FS_REFER | FS_TRUNCATE)
 
 #define NET_BIND	(1ULL << 0)
 #define NET_CONNECT	(1ULL << 1)

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * BATCH in, one transaction, COMMITTED out; HELLO and DELTA to a new broker.
+ * Housekeeping (WAL, bundles) comes after the answer or when nothing waits.
+ */
+#include <sys/statvfs.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/compat/compat.h"
+#include "common/ipc/permit.h"
+#include "common/log/log.h"
+#include "common/proc/poll.h"
+#include "common/text/sha256.h"
+#include "keybrokerd/ledger/ledger.h"
+
+#define SOON	(100 * NS_MS)	/* quiet for so long: full bundles */
+#define QUIET	NS_S		/* ... anything that can wait */
+#define PARTIAL	(10 * NS_S)	/* between exports of less than a bundle */
+#define LOW	20		/* low space: less than 1/20 is free */
+#define DELTA	(MSG_MAX - 5)	/* bytes of a piece */
+
+/*
+ * The storage has failed: what it holds is unknown until it is read again by
+ * a new process, so nothing may be tried once more.
+ */
+static void	storage(const char *) __attribute__((noreturn));
+
+static void
+storage(const char *why)
+{
+	log_warnx("%s: nothing is written any more, the ledger ends", why);
+	abort();
+}
+
+/* ---- start and end --------------------------------------------------------- */
+static void
+export(struct ledger *l)
+{
+	if (bundle_export(&l->bundle, &l->store, &l->head) == -1)
+		storage(l->bundle.why);
+	l->exported = poll_now();
+}
+
+void
+ledger_open(struct ledger *l, const char *db, int dbdir, int exportdir)
+{
+	char	 why[300];
+
+	memset(l, 0, sizeof(*l));
+	l->broker.fd = -1;
+	l->dbdir = dbdir;
+	l->run = malloc(LEDGER_RUN);
+	if (l->run == NULL)
+		fatal("memory for a batch");
+	if (store_open(&l->store, db) == -1 ||
+	    head_load(&l->store, &l->head) == -1) {
+		if (store_broken(&l->store))
+			storage(l->store.why);
+		fatalx("%s", l->store.why);
+	}
+	if (bundle_init(&l->bundle, exportdir, &l->head) == -1)
+		fatalx("%s", l->bundle.why);
+	if (check_all(&l->store, &l->head, &l->bundle, why, sizeof(why)) == -1)
+		/* damage by a device and by a person look alike */
+		fatalx("the log is not what it was: %s", why);
+	/* flushes everything anew, so that no stale page is trusted */
+	if (store_reset(&l->store, 1) == -1)
+		storage(l->store.why);
+	if (fsync(dbdir) == -1)
+		storage("the database's directory cannot be flushed");
+	export(l);
+	l->last = l->exported;
+	log_debug("%llu entries, batch %llu",
+	    (unsigned long long)l->head.tree.size,
+	    (unsigned long long)l->head.batch);
+}
+
+void
+ledger_close(struct ledger *l)
+{
+	export(l);
+	if (l->broker.fd != -1)
+		msglink_close(&l->broker);
+	store_close(&l->store);
+	free(l->run);
+}
+
+/* ---- to the broker ----------------------------------------------------------- */
+/* All that is queued, however long the broker takes to read; -1 it is gone. */
+static int
+push(struct ledger *l)
+{
+	struct pollfd	 pfd;
+	int		 r;
+
+	while ((r = msglink_flush(&l->broker)) == 1) {
+		pfd.fd = l->broker.fd;
+		pfd.events = POLLOUT;
+		(void)poll(&pfd, 1, -1);
+	}
+	return r;
+}
+
+static int
+send_now(struct ledger *l, struct msgw *w)
+{
+	if (msg_send(&l->broker, w, -1) == -1 && !l->broker.dead)
+		fatal("%s", permit_name(w->type));
+	return push(l);
+}
+
+/* Free bytes, and whether they are few. */
+static uint64_t
+space(const struct ledger *l, uint8_t *low)
+{
+	struct statvfs	 v;
+
+	if (fstatvfs(l->dbdir, &v) == -1)
+		storage("the file system does not answer");
+	*low = v.f_bavail < v.f_blocks / LOW;
+	return (uint64_t)v.f_bavail * v.f_frsize;
+}
+
+static int
+send_hello(struct ledger *l)
+{
+	const struct head	*h;
+	struct msgw		 w;
+	uint8_t			 low, range[TREE_PACKED];
+	uint64_t		 bytes;
+	ssize_t			 len;
+
+	h = &l->head;
+	bytes = space(l, &low);
+	len = tree_pack(&h->tree, range, sizeof(range));
+	msg_open(&w, M_HELLO);
+	msg_put_u64(&w, h->tree.size);
+	msg_put_raw(&w, h->root, TREE_HASH);
+	msg_put_raw(&w, h->leaf, TREE_HASH);
+	msg_put_u64(&w, h->batch);
+	msg_put_u64(&w, bytes);
+	msg_put_u8(&w, low);
+	msg_put_blob(&w, range, (size_t)len);
+	msg_put_blob(&w, h->note, h->notelen);
+	return send_now(l, &w);
+}
+
+/* The stream of 'S' items in pieces. */
+struct delta {
+	struct msgw	 w;
+	uint32_t	 index;
+};
+
+static int
+delta_send(struct ledger *l, struct delta *d, int last)
+{
+	d->w.buf[4] = (uint8_t)last;
+	return send_now(l, &d->w);
+}
+
+static void
+delta_open(struct delta *d)
+{
+	msg_open(&d->w, M_DELTA);
+	msg_put_u32(&d->w, d->index++);
+	msg_put_u8(&d->w, 0);
+}
+
+static int
+delta_put(struct ledger *l, struct delta *d, const uint8_t *p, size_t len)
+{
+	size_t	 n;
+
+	for (; len > 0; p += n, len -= n) {
+		if (d->w.len == MSG_MAX) {
+			if (delta_send(l, d, 0) == -1)
+				return -1;
+			delta_open(d);
+		}
+		n = MSG_MAX - d->w.len;
+		if (n > len)
+			n = len;
+		msg_put_raw(&d->w, p, n);
+	}
+	return 0;
+}
+
+static int
+delta_row(struct ledger *l, struct delta *d, const struct store_row *r)
+{
+	uint8_t	 head[8];
+	size_t	 len;
+
+	len = 3 + r->idlen + r->len;
+	head[0] = 'S';
+	head[1] = (uint8_t)(len >> 24);
+	head[2] = (uint8_t)(len >> 16);
+	head[3] = (uint8_t)(len >> 8);
+	head[4] = (uint8_t)len;
+	head[5] = (uint8_t)r->n;
+	head[6] = (uint8_t)(r->idlen >> 8);
+	head[7] = (uint8_t)r->idlen;
+	if (delta_put(l, d, head, sizeof(head)) == -1 ||
+	    delta_put(l, d, r->id, r->idlen) == -1)
+		return -1;
+	return delta_put(l, d, r->data, r->len);
+}
+
+static int
+send_delta(struct ledger *l)
+{
+	struct store_row	 r;
+	struct delta		 d;
+	int			 n;
+
+	d.index = 0;
+	delta_open(&d);
+	if (store_each(&l->store, SS_STATES, 0) == -1)
+		storage(l->store.why);
+	while ((n = store_next(&l->store, SS_STATES, &r)) == 1)
+		if (delta_row(l, &d, &r) == -1)
+			break;
+	if (n == -1)
+		storage(l->store.why);
+	store_done(&l->store, SS_STATES);
+	return n == 1 ? -1 : delta_send(l, &d, 1);
+}
+
+void
+ledger_peer(struct ledger *l, int fd)
+{
+	if (l->broker.fd != -1)
+		msglink_close(&l->broker);
+	msglink_init(&l->broker, fd, 0);
+	l->runindex = 0;
+	l->runlen = 0;
+	if (send_hello(l) == -1 || send_delta(l) == -1)
+		log_debug("the broker went away while it was told the state");
+}
+
+static int
+send_committed(struct ledger *l)
+{
+	struct msgw	 w;
+	uint8_t		 low, note[SHA256_LEN];
+
+	(void)space(l, &low);
+	sha256_buf(l->head.note, l->head.notelen, note);
+	msg_open(&w, M_COMMITTED);
+	msg_put_u64(&w, l->head.batch);
+	msg_put_u64(&w, l->head.tree.size);
+	msg_put_raw(&w, l->head.root, TREE_HASH);
+	msg_put_raw(&w, note, sizeof(note));
+	msg_put_u8(&w, low);
+	return send_now(l, &w);
+}
+
+/* ---- from the broker --------------------------------------------------------- */
+/* What must not wait for a quiet moment. */
+static void
+after_commit(struct ledger *l)
+{
+	if (l->head.tree.size - l->head.base.size >= LEDGER_BUSY)
+		export(l);
+	if (l->store.frames >= LEDGER_WAL && store_reset(&l->store, 0) == -1)
+		storage(l->store.why);
+}
+
+static void
+commit(struct ledger *l)
+{
+	enum apply	 r;
+
+	if (l->runbatch == l->head.batch) {
+		if (apply_same(&l->head, l->run, l->runlen) == -1)
+			fatalx("BATCH: number %llu again, with other bytes",
+			    (unsigned long long)l->runbatch);
+		(void)send_committed(l);
+		return;
+	}
+	if (l->runbatch != l->head.batch + 1)
+		fatalx("BATCH: number %llu after %llu",
+		    (unsigned long long)l->runbatch,
+		    (unsigned long long)l->head.batch);
+	r = apply_batch(&l->store, &l->head, l->runbatch, l->run, l->runlen);
+	if (r == APPLY_MALFORMED)
+		fatalx("BATCH: %s", l->store.why);
+	if (r == APPLY_STORAGE)
+		storage(l->store.why);
+	(void)send_committed(l);
+	l->last = poll_now();
+	after_commit(l);
+}
+
+static void
+piece(struct ledger *l, struct msgr *m)
+{
+	uint64_t	 batch;
+	uint16_t	 index;
+	uint8_t		 last;
+	size_t		 len;
+
+	batch = msg_get_u64(m);
+	index = msg_get_u16(m);
+	last = msg_get_u8(m);
+	len = m->len - m->off;
+	if (m->bad || last > 1 || index != l->runindex ||
+	    (index > 0 && batch != l->runbatch) ||
+	    len > LEDGER_RUN - l->runlen)
+		fatalx("BATCH: malformed piece %u", index);
+	msg_get_raw(m, l->run + l->runlen, len);
+	l->runlen += len;
+	l->runbatch = batch;
+	l->runindex++;
+	if (!last)
+		return;
+	commit(l);
+	l->runindex = 0;
+	l->runlen = 0;
+}
+
+static int
+message(void *arg, struct msgr *m, int fd)
+{
+	struct ledger	*l;
+
+	l = arg;
+	if (permit_check(m->type, PL_BL, PD_DOWN, 0, m->len, fd != -1) == -1)
+		fatalx("%s from the broker", permit_name(m->type));
+	if (m->type == M_BATCH)
+		piece(l, m);
+	/* PEN belongs to the hot upgrade: nothing to put away yet */
+	return l->broker.dead ? -1 : 0;
+}
+
+int
+ledger_read(struct ledger *l)
+{
+	return msglink_read(&l->broker, TURN_MESSAGES, message, l) == -1 ?
+	    -1 : 0;
+}
+
+/* ---- when nothing waits ------------------------------------------------------ */
+/* When an export is due; UINT64_MAX: there is nothing new. */
+static uint64_t
+export_at(const struct ledger *l)
+{
+	const struct head	*h;
+	uint64_t		 at;
+
+	h = &l->head;
+	if (h->tree.size == h->exported)
+		return UINT64_MAX;
+	if (h->tree.size - h->base.size >= TILE_WIDTH)
+		return l->last + SOON;
+	at = l->exported + PARTIAL;
+	return at > l->last + QUIET ? at : l->last + QUIET;
+}
+
+uint64_t
+ledger_idle(struct ledger *l, uint64_t now)
+{
+	if (export_at(l) <= now)
+		export(l);
+	if (l->store.frames < LEDGER_IDLE_WAL)
+		return export_at(l);
+	if (l->last + QUIET <= now) {
+		if (store_reset(&l->store, 0) == -1)
+			storage(l->store.why);
+		return export_at(l);
+	}
+	return l->last + QUIET < export_at(l) ? l->last + QUIET : export_at(l);
+}

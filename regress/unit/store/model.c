@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: ISC */
+/* The same honest logs that auditverify is tested with. */
+#include "regress/unit/auditverify/model.c"
