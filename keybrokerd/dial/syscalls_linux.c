@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <nss.h>
 #include <string.h>
@@ -25,6 +26,8 @@ static const struct sandbox_rule	rules[] = {
 	{ SCMP_SYS(socket), SB_ARG0, AF_INET6, "connections, name servers" },
 	{ SCMP_SYS(socket), SB_ARG0, AF_NETLINK,
 	    "getaddrinfo: which families have an address" },
+	{ SCMP_SYS(socket), SB_ERRNO, EACCES,
+	    "all others: getaddrinfo asks nscd by AF_UNIX first" },
 	ALLOW(connect, "connections, name servers"),
 	ALLOW(bind, "getaddrinfo: its netlink socket"),
 	ALLOW(getsockname, "getaddrinfo: netlink, order of addresses"),

@@ -499,11 +499,13 @@ static void
 on_opened(void *arg, int end, const char *text)
 {
 	struct lane	*l;
+	char		 why[EGRESS_TEXT];
 
 	l = arg;
 	if (end != END_OK) {
+		snprintf(why, sizeof(why), "%s", text);	/* goes with up */
 		upstream_close(&l->up);
-		lane_failed(l, end, text);
+		lane_failed(l, end, why);
 		return;
 	}
 	l->state = LANE_UP;

@@ -43,6 +43,7 @@ static struct event_base	*base;
 static struct event		*timer;
 static CURLM			*multi;
 static X509_STORE		*store;
+static int			 believes;	/* see is_connected() */
 
 static void	on_event(int, short, void *);
 
@@ -62,13 +63,17 @@ give_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 	return u->fd;
 }
 
+/*
+ * From 8.0 on, libcurl believes that the descriptor is connected.  Before, it
+ * connects all the same and, told so, would look at it only 200 ms later.
+ */
 static int
 is_connected(void *arg, curl_socket_t fd, curlsocktype purpose)
 {
 	(void)arg;
 	(void)fd;
 	(void)purpose;
-	return CURL_SOCKOPT_ALREADY_CONNECTED;
+	return believes ? CURL_SOCKOPT_ALREADY_CONNECTED : CURL_SOCKOPT_OK;
 }
 
 /* The event must be gone before its descriptor is. */
@@ -285,6 +290,7 @@ upstream_init(struct event_base *b, const void *pem, size_t len, char *why,
 		snprintf(why, size, "libcurl does not start");
 		return -1;
 	}
+	believes = curl_version_info(CURLVERSION_NOW)->version_num >= 0x080000;
 	n = trust(pem, len);
 	multi = curl_multi_init();
 	timer = evtimer_new(base, on_due, NULL);
