@@ -140,10 +140,9 @@ role_load(const char *name, struct role_exec *x)
 
 /* See role.h. */
 void
-role_confine(const struct role_exec *x, const struct sandbox *sb,
+role_drop(const struct role_exec *x, const struct sandbox *sb,
     char *missing, size_t size, uint32_t *bits)
 {
-	char	 why[256];
 	int	 root;
 
 	root = geteuid() == 0;
@@ -156,6 +155,15 @@ role_confine(const struct role_exec *x, const struct sandbox *sb,
 		*bits |= SBX_CHROOT;
 	if (sb->netns && strstr(missing, "netns") == NULL)
 		*bits |= SBX_NETNS;
+}
+
+/* See role.h. */
+void
+role_seal(const struct role_exec *x, const struct sandbox *sb,
+    char *missing, size_t size, uint32_t *bits)
+{
+	char	 why[256];
+
 	if (sandbox_enter(sb, x->permissive, bits, why, sizeof(why)) == -1)
 		fatalx("sandbox: %s", why);
 	if (sandbox_probe(sb) == -1)
@@ -165,6 +173,15 @@ role_confine(const struct role_exec *x, const struct sandbox *sb,
 			strlcat(missing, ",", size);
 		strlcat(missing, "landlock", size);
 	}
+}
+
+/* See role.h. */
+void
+role_confine(const struct role_exec *x, const struct sandbox *sb,
+    char *missing, size_t size, uint32_t *bits)
+{
+	role_drop(x, sb, missing, size, bits);
+	role_seal(x, sb, missing, size, bits);
 }
 
 /* See role.h. */

@@ -54,6 +54,14 @@ void	 role_load(const char *name, struct role_exec *);
  */
 void	 role_confine(const struct role_exec *, const struct sandbox *,
 	    char *missing, size_t size, uint32_t *bits);
+/*
+ * Its two halves, for a role that has to open what only its own uid may: first
+ * priv_drop, then filter and self-test.
+ */
+void	 role_drop(const struct role_exec *, const struct sandbox *,
+	    char *missing, size_t size, uint32_t *bits);
+void	 role_seal(const struct role_exec *, const struct sandbox *,
+	    char *missing, size_t size, uint32_t *bits);
 /* Initialises the link on fd 3 (default queue), sends UP and flushes; the link
  * is the role's from then on. */
 void	 role_ready(struct msglink *channel, uint32_t bits, const char *missing);

@@ -252,6 +252,7 @@ static void
 on_policy(struct broker *b, struct msgr *m, int fd, struct outbox *o)
 {
 	struct policy	*p;
+	const uint8_t	*bytes;
 	uint8_t		 id[32], digest[32], first;
 	size_t		 i, len;
 	int		 row, old;
@@ -272,7 +273,8 @@ on_policy(struct broker *b, struct msgr *m, int fd, struct outbox *o)
 		log_warnx("policy: cannot be loaded, the old one stays");
 		return;
 	}
-	sha256_buf(policy_bytes(p, &len), len, digest);
+	bytes = policy_bytes(p, &len);
+	sha256_buf(bytes, len, digest);
 	if (memcmp(digest, id, sizeof(id)) != 0)
 		fatalx("policy: its id is not its digest");
 	old = b->policy;

@@ -410,7 +410,7 @@ roles_turn(struct keyd *k, uint64_t now)
 		if (!kid->used)
 			continue;
 		if (kid->pid == 0 && kid->next_start <= now &&
-		    !(k->stopping && kid->role == ROLE_BROKER) &&
+		    !k->stopping &&
 		    /* an egress without a broker would end at once */
 		    (kid->role != ROLE_EGRESS || alive(broker)))
 			kid_start(k, kid, now);

@@ -305,6 +305,26 @@ end_all(struct worker *w)
 	w->done = 1;
 }
 
+/* proxyd.conf's limits, this worker's share; never above what was sized for. */
+static void
+on_limits(struct worker *w, struct msgr *r)
+{
+	uint32_t	 conns, source, head, idle;
+
+	conns = msg_get_u32(r);
+	source = msg_get_u32(r);
+	head = msg_get_u32(r);
+	idle = msg_get_u32(r);
+	if (msg_end(r) == -1 || conns == 0 || source == 0 || head == 0 ||
+	    idle == 0)
+		fatalx("parent: malformed LIMITS");
+	if (conns < w->lim.conns)
+		w->lim.conns = conns;
+	w->lim.peraddr = source;
+	w->lim.head = head * NS_S;
+	w->lim.idle = idle * NS_S;
+}
+
 static int
 parent_fn(void *arg, struct msgr *r, int fd)
 {
@@ -325,6 +345,9 @@ parent_fn(void *arg, struct msgr *r, int fd)
 		break;
 	case M_DRAIN:
 		drain(w);
+		break;
+	case M_LIMITS:
+		on_limits(w, r);
 		break;
 	case M_EXIT:
 		end_all(w);
