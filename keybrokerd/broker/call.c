@@ -259,6 +259,7 @@ admit(struct broker *b, struct call *c, enum call_event ev,
 	(void)ev;
 	c->ask = *arg->ask;
 	c->ask.token = NULL;
+	c->ask.link = 0;
 	decide_admit(b, c->worker, arg->ask, &d);
 	c->ask.dialect = d.route.dialect;
 	identify(b, c, &d);

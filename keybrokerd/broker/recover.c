@@ -68,7 +68,8 @@ copy(const void *p, size_t len)
 	q = malloc(len + 1);
 	if (q == NULL)
 		fatal("recovery");
-	memcpy(q, p, len);
+	if (len > 0)
+		memcpy(q, p, len);
 	q[len] = 0;
 	return q;
 }
@@ -136,7 +137,8 @@ recover_delta(struct broker *b, struct msgr *m, struct outbox *o)
 		r->rows = p;
 		r->size = want;
 	}
-	memcpy(r->rows + r->have, m->p + m->off, n);
+	if (n > 0)
+		memcpy(r->rows + r->have, m->p + m->off, n);
 	r->have += n;
 	r->index++;
 	if (!last)
