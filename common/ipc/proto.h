@@ -201,7 +201,8 @@ enum proto_provider { PROV_NOKEY, PROV_DOWN, PROV_UP };
  * over all its links; "id" is the 16-byte random call id (X-Request-ID is its
  * hex); times are CLOCK_BOOTTIME nanoseconds unless "wall ms".
  *
- * ADMIT	u64 no, str token, u32 flags, u16 route, u64 body length,
+ * ADMIT	u64 no, str token, u32 flags, u16 route (0 and length 0: only "who
+ *		is this?", before a 404, 405 or 426), u64 body length,
  *		str source address
  * ADMITTED	u64 no
  * CALL, AMEND	u64 no, u32 link, str token, u32 flags, u8 kind, u8 dialect,

@@ -335,6 +335,11 @@ static const check_fn admit_checks[] = {
 	check_route, check_length, check_space, check_budget, check_worker,
 };
 
+/* ADMIT for route 0, no body: only "who is this?", before a 404, 405 or 426. */
+static const check_fn who_checks[] = {
+	check_closing, check_gate, check_authn, check_text,
+};
+
 static const check_fn call_checks[] = {
 	check_closing, check_gate, check_authn, check_role, check_text,
 	check_route, check_kind, check_method, check_provider, check_path,
@@ -363,8 +368,12 @@ void
 decide_admit(struct broker *b, uint16_t worker, const struct ask *a,
     struct decision *d)
 {
-	run(b, worker, b->policy, a, d, admit_checks,
-	    sizeof(admit_checks) / sizeof(admit_checks[0]));
+	if (a->route == 0 && a->length == 0)
+		run(b, worker, b->policy, a, d, who_checks,
+		    sizeof(who_checks) / sizeof(who_checks[0]));
+	else
+		run(b, worker, b->policy, a, d, admit_checks,
+		    sizeof(admit_checks) / sizeof(admit_checks[0]));
 }
 
 void

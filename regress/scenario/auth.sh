@@ -60,7 +60,8 @@ is "$(code adm "$B/agents/nobody/developer-keys" -d '{"developer_email":"a@b.exa
 is "$(code adm "$B/agents/research-bot/developer-keys" -d '{"developer_email":"a@b.example","expires_days":366}')" 400 "366 days: 400"
 is "$(code adm "$B/agents/research-bot/developer-keys" -d '{"developer_email":"a@b.example","expires_days":9,"x":1}')" 400 "unknown field: 400"
 is "$(code adm "$B/agents/research-bot/developer-keys" -d '{"developer_email":"a@b","developer_email":"c@d","expires_days":9}')" 400 "member twice: 400"
-is "$(code curl -s "$B/agents" -H "x-api-key: $K")" 403 "a developer key does not administer"
+is "$(code curl -s "$B/agents" -H "x-api-key: $K" -H 'Content-Type: application/json' -d '{"agent_id":"mine"}')" 403 "a developer key makes no agents"
+unlike "$(curl -s "$B/agents" -H "x-api-key: $K")" 'research-bot' "and sees its own only"
 gw_stop
 list=$(verify -l "$D/state")
 like "$list" 'auth.fail' "guesses are in the log, aggregated"
