@@ -513,6 +513,9 @@ exchange_recv(struct lane *l)
 			x->first_at = x->last_at;
 		if (consume(l, in, n))
 			return;
+		/* A record fits, so a short read leaves nothing behind. */
+		if (n < sizeof(in))
+			break;
 	}
 	upstream_want(l->up, !x->stalled, x->again > 0 && !x->sendfail);
 	if (i == EGRESS_READS)

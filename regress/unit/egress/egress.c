@@ -691,6 +691,111 @@ early_answer(void **state)
 	close(w);
 }
 
+/* Dies before the tail was sent: once more; a second time: no. */
+static void
+replayed(void **state)
+{
+	struct call	 c;
+	struct seen	 s;
+	uint32_t	 id;
+	int		 w, p, i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		w = rig_link(&rig, &id);
+		p = rig_accept(&rig);
+		broker_call(&rig, &c, id, 1, body, BODY);
+		broker_release(&rig, &c);
+		worker_open(w, 1, BODY);
+		worker_frame(w, LF_DATA, body, BODY - 1);
+		provider_request(p, raw, sizeof(raw), BODY - 64);
+		close(p);
+		p = rig_accept(&rig);
+		provider_request(p, raw, sizeof(raw), BODY - 64);
+		if (i == 1)
+			close(p);
+		else {
+			worker_body(w, body + BODY - 1, 1);
+			provider_write(p, TEXT(ANSWER));
+		}
+		worker_read(w, &s);
+		assert_int_equal(s.end, i == 0 ? END_OK + 1 : 0);
+		assert_int_equal(s.error, i == 0 ? 0 : END_CONNECT + 1);
+		worker_forget(&s);
+		broker_done(&rig, i + 1);
+		if (i == 0)
+			close(p);
+		close(w);
+	}
+}
+
+/* The tail is out: whatever happens, the request is never sent again. */
+static void
+not_replayed(void **state)
+{
+	struct call	 c;
+	struct seen	 s;
+	uint32_t	 id;
+	int		 w, p;
+
+	(void)state;
+	w = rig_link(&rig, &id);
+	p = rig_accept(&rig);
+	broker_call(&rig, &c, id, 1, body, BODY);
+	broker_release(&rig, &c);
+	worker_open(w, 1, BODY);
+	worker_body(w, body, BODY);
+	provider_request(p, raw, sizeof(raw), BODY);
+	close(p);
+	worker_read(w, &s);
+	assert_int_equal(s.error, END_CONNECT + 1);
+	broker_done(&rig, 1);
+	assert_true(rig_quiet(&rig, 100));
+	close(w);
+}
+
+/* More links than dial connects at one time. */
+static void
+many(void **state)
+{
+	static int	 w[300], p[300];
+	struct call	 c;
+	struct seen	 s;
+	uint32_t	 id[300];
+	int		 i, n;
+
+	(void)state;
+	n = (int)(sizeof(w) / sizeof(w[0]));
+	for (i = 0; i < n; i++)
+		w[i] = rig_link(&rig, &id[i]);
+	for (i = 0; i < n; i++)
+		p[i] = rig_accept(&rig);
+	for (i = 0; i < n; i++) {
+		broker_call(&rig, &c, id[i], (uint64_t)i + 1, body, BODY);
+		worker_open(w[i], (uint64_t)i + 1, BODY);
+		worker_body(w[i], body, BODY);
+		broker_release(&rig, &c);
+	}
+	/* Which connection belongs to which link is dial's secret. */
+	for (i = 0; i < n; i++) {
+		provider_request(p[i], raw, sizeof(raw), BODY);
+		provider_write(p[i], TEXT(ANSWER));
+	}
+	for (i = 0; i < n; i++) {
+		worker_read(w[i], &s);
+		assert_int_equal(s.end, END_OK + 1);
+		assert_int_equal(s.no, i + 1);
+		worker_forget(&s);
+	}
+	while (rig.ndone < n)
+		broker_done_some(&rig);
+	assert_int_equal(rig.ndone, n);
+	for (i = 0; i < n; i++) {
+		close(w[i]);
+		close(p[i]);
+	}
+}
+
 /* RELEASE that can find no body; each has its one DONE. */
 static void
 unmatched(void **state)
@@ -1024,6 +1129,9 @@ main(void)
 		CASE(big_upload),
 		CASE(big_answer),
 		CASE(early_answer),
+		CASE(replayed),
+		CASE(not_replayed),
+		CASE(many),
 		CASE(unmatched),
 		CASE(bad_frames),
 		CASE(other_destination),

@@ -171,6 +171,16 @@ run_dial(int chan, int policy)
 }
 
 static void
+send_all(struct msglink *l)
+{
+	int	 r;
+
+	while ((r = msglink_flush(l)) == 1)
+		usleep(1000);
+	assert_int_equal(r, 0);
+}
+
+static void
 peer(struct msglink *to, int role, int provider, int fd)
 {
 	struct msgw	 m;
@@ -180,7 +190,7 @@ peer(struct msglink *to, int role, int provider, int fd)
 	msg_put_u16(&m, (uint16_t)provider);
 	msg_put_u32(&m, 1);
 	assert_int_equal(msg_send(to, &m, fd), 0);
-	assert_int_equal(msglink_flush(to), 0);
+	send_all(to);
 }
 
 void
@@ -199,7 +209,7 @@ rig_listen(struct rig *r)
 	in.sin_port = htons(r->port);
 	assert_int_equal(bind(r->listener, (struct sockaddr *)&in,
 	    sizeof(in)), 0);
-	assert_int_equal(listen(r->listener, 64), 0);
+	assert_int_equal(listen(r->listener, 1024), 0);
 	len = sizeof(in);
 	getsockname(r->listener, (struct sockaddr *)&in, &len);
 	r->port = ntohs(in.sin_port);
@@ -291,7 +301,7 @@ rig_link(struct rig *r, uint32_t *id)
 	msg_put_u32(&m, *id);
 	msg_put_u64(&m, 77);
 	assert_int_equal(msg_send(&r->broker, &m, sv[1]), 0);
-	assert_int_equal(msglink_flush(&r->broker), 0);
+	send_all(&r->broker);
 	return sv[0];
 }
 
@@ -521,7 +531,7 @@ broker_release(struct rig *r, const struct call *c)
 	msg_put_u64(&m, c->first);
 	msg_put_u64(&m, c->between);
 	assert_int_equal(msg_send(&r->broker, &m, -1), 0);
-	assert_int_equal(msglink_flush(&r->broker), 0);
+	send_all(&r->broker);
 }
 
 static void
@@ -536,7 +546,7 @@ short_message(struct rig *r, uint16_t type, uint32_t link, uint64_t no,
 	if (type == M_EG_CUT)
 		msg_put_u8(&m, (uint8_t)cut);
 	assert_int_equal(msg_send(&r->broker, &m, -1), 0);
-	assert_int_equal(msglink_flush(&r->broker), 0);
+	send_all(&r->broker);
 }
 
 void
@@ -591,15 +601,19 @@ on_message(void *arg, struct msgr *m, int fd)
 }
 
 void
+broker_done_some(struct rig *r)
+{
+	if (!wait_for(r->broker.fd, POLLIN, RIG_WAIT))
+		fail_msg("no DONE comes, last: %s", r->down_text);
+	if (msglink_read(&r->broker, 1, on_message, r) == -1)
+		fail_msg("the egress is gone");
+}
+
+void
 broker_done(struct rig *r, int n)
 {
-	while (r->ndone < n) {
-		if (!wait_for(r->broker.fd, POLLIN, RIG_WAIT))
-			fail_msg("DONE %d does not come, last: %s", n,
-			    r->down_text);
-		if (msglink_read(&r->broker, 1, on_message, r) == -1)
-			fail_msg("the egress is gone");
-	}
+	while (r->ndone < n)
+		broker_done_some(r);
 	assert_int_equal(r->ndone, n);
 }
 

@@ -88,6 +88,7 @@ void	 broker_drop(struct rig *, uint32_t link, uint64_t no);
 void	 broker_cut(struct rig *, uint32_t link, uint64_t no, int cut);
 /* Waits for DONE number `n` of this rig. */
 void	 broker_done(struct rig *, int n);
+void	 broker_done_some(struct rig *);	/* one packet */
 
 /* Provider. */
 size_t	 provider_read(int fd, char *out, size_t size);	/* until EOF */
