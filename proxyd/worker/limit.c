@@ -17,6 +17,7 @@ struct cell {
 
 struct limit {
 	uint32_t	 total, max, peraddr;
+	uint32_t	 size;		/* max of limit_new */
 	uint32_t	 mask;		/* cells - 1 */
 	struct cell	 cells[];
 };
@@ -35,10 +36,21 @@ limit_new(uint32_t max, uint32_t peraddr)
 	l = calloc(1, sizeof(*l) + n * sizeof(struct cell));
 	if (l == NULL)
 		return NULL;
-	l->max = max;
+	l->max = l->size = max;
 	l->peraddr = peraddr;
 	l->mask = n - 1;
 	return l;
+}
+
+/* Other bounds; the total never above what limit_new was given. */
+void
+limit_bound(struct limit *l, uint32_t max, uint32_t peraddr)
+{
+	if (max < l->size)
+		l->max = max;
+	else
+		l->max = l->size;
+	l->peraddr = peraddr;
 }
 
 void

@@ -22,7 +22,6 @@ main(void)
 	worker_limits(&lim, facts.nofile);
 	w = worker_new(&lim);
 	role_confine(&facts, &worker_sandbox, missing, sizeof(missing), &bits);
-	msglink_init(&channel, ROLE_FD_CHANNEL, 0);
 	role_ready(&channel, bits, missing);
 	worker_parent(w, &channel);
 	while (!worker_done(w))

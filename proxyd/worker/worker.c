@@ -105,6 +105,14 @@ worker_provider(const struct worker *w, uint16_t id)
 }
 
 /* ---- slots ------------------------------------------------------------------ */
+/* The kernel's queue, or a neighbour, takes what comes. */
+static void
+pause_slot(struct slot *s)
+{
+	event_del(&s->ev);
+	s->paused = 1;
+}
+
 static void
 on_accept(evutil_socket_t fd, short what, void *arg)
 {
@@ -117,17 +125,21 @@ on_accept(evutil_socket_t fd, short what, void *arg)
 	s = arg;
 	for (i = 0; i < ACCEPTS; i++) {
 		if (limit_total(s->worker->limit) >= s->worker->lim.conns) {
-			/* The kernel's queue, or a neighbour, takes them. */
-			event_del(&s->ev);
-			s->paused = 1;
+			pause_slot(s);
 			return;
 		}
 		len = sizeof(ss);
 		memset(&ss, 0, sizeof(ss));
 		client = accept4(fd, (struct sockaddr *)&ss, &len,
 		    SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (client == -1)
+		if (client == -1) {
+			/* Out of descriptors or memory: until one ends. */
+			if (errno != EAGAIN && errno != EWOULDBLOCK &&
+			    errno != ECONNABORTED && errno != EINTR &&
+			    !TAILQ_EMPTY(&s->worker->conns))
+				pause_slot(s);
 			return;
+		}
 		conn_new(s->worker, s, client, &ss);
 	}
 }
@@ -323,6 +335,7 @@ on_limits(struct worker *w, struct msgr *r)
 	w->lim.peraddr = source;
 	w->lim.head = head * NS_S;
 	w->lim.idle = idle * NS_S;
+	limit_bound(w->limit, w->lim.conns, source);
 }
 
 static int

@@ -103,6 +103,7 @@ enum limit_verdict { LIMIT_OK, LIMIT_FULL, LIMIT_ADDRESS };
 
 struct limit	*limit_new(uint32_t total, uint32_t peraddr);
 void		 limit_free(struct limit *);
+void		 limit_bound(struct limit *, uint32_t total, uint32_t peraddr);
 /* exempt: the address is not counted (loopback listeners). */
 enum limit_verdict limit_take(struct limit *, const uint8_t[LIMIT_ADDR],
 		    int exempt);
