@@ -401,6 +401,19 @@ egress_errors(void)
 	return r->b->egress[r->egress].p.errors;
 }
 
+/* Sum of the reservations = sum of the open calls. */
+static void
+reservations(void)
+{
+	uint32_t	 i, open;
+
+	open = 0;
+	for (i = 0; i < r->b->high; i++)
+		open += r->b->calls[i].state >= CS_COMMITTING &&
+		    r->b->calls[i].state <= CS_SETTLING;
+	assert_int_equal(budget_open(r->b, r->key), open);
+}
+
 static void
 cell(enum call_event ev, enum call_state st, const char *variant,
     enum call_state next, const char *want)
@@ -431,6 +444,7 @@ cell(enum call_event ev, enum call_state st, const char *variant,
 		fail_msg("%s in %s (%s): %s,%s; wanted %s, %s", events[ev],
 		    states[st], variant, states[c->state], got, states[next],
 		    want);
+	reservations();
 	if (st == CS_FREE && c->state == CS_FREE && ev != CE_ADMIT &&
 	    ev != CE_CALL)
 		table_free(r->b, c);
