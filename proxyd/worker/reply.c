@@ -25,7 +25,7 @@ static const struct {
 	[RC_AUTH] = { 401, "authentication_error", "invalid_api_key", 0, 1 },
 	[RC_BAD] = { 400, "invalid_request_error", NULL, 0, 0 },
 	[RC_NOTFOUND] = { 404, "invalid_request_error", "not_found", 0, 1 },
-	[RC_MODEL] = { 404, "not_found_error", "model_not_found", 0, 1 },
+	[RC_MODEL] = { 404, "invalid_request_error", "model_not_found", 0, 1 },
 	[RC_METHOD] = { 405, "invalid_request_error", "method_not_allowed",
 	    0, 0 },
 	[RC_UPGRADE] = { 426, "invalid_request_error", "upgrade_required",
@@ -121,14 +121,16 @@ reply_time(char out[24], uint64_t unixtime)
 }
 
 static const char *
-anthropic_type(const char *type)
+anthropic_type(const struct problem *p)
 {
 	size_t	 i;
 
+	if (p->status == 404)
+		return "not_found_error";
 	for (i = 0; i < NITEMS(types); i++)
-		if (strcmp(types[i].openai, type) == 0)
+		if (strcmp(types[i].openai, p->type) == 0)
 			return types[i].anthropic;
-	return type;
+	return p->type;
 }
 
 /* ,"name":"value" */
@@ -161,7 +163,7 @@ openai_error(struct wbuf *b, const struct problem *p)
 static void
 anthropic_error(struct wbuf *b, const struct problem *p)
 {
-	wbuf_fmt(b, "{\"type\":\"%s\"", anthropic_type(p->type));
+	wbuf_fmt(b, "{\"type\":\"%s\"", anthropic_type(p));
 	member(b, "message", p->message);
 }
 
