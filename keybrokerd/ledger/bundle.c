@@ -34,7 +34,7 @@ storefailed(struct bundle *b, const struct store *s)
 	return -1;
 }
 
-/* ---- start ----------------------------------------------------------------- */
+/* ---- start ---- */
 static int
 load_partial(struct bundle *b, unsigned int level, uint64_t size)
 {
@@ -93,7 +93,7 @@ bundle_init(struct bundle *b, int dir, const struct head *h)
 	return cut_notes(b, h->notebytes);
 }
 
-/* ---- writing --------------------------------------------------------------- */
+/* ---- writing ---- */
 static int
 put_tile(struct bundle *b, unsigned int level)
 {
@@ -281,7 +281,7 @@ put_notes(struct bundle *b, struct store *s, struct head *h)
 	return 0;
 }
 
-/* ---- what is superseded ------------------------------------------------------ */
+/* ---- what is superseded ---- */
 static void
 drop(struct bundle *b, const char *path)
 {

@@ -45,7 +45,7 @@ wrong(struct check *c, const char *fmt, ...)
 	return -1;
 }
 
-/* ---- export directory ------------------------------------------------------- */
+/* ---- export directory ---- */
 /* Partial tiles of the higher levels against the right edge of the tree. */
 static int
 tiles(struct check *c)
@@ -150,10 +150,10 @@ latest(struct check *c)
 		return wrong(c, "export/%s is no signed checkpoint",
 		    TILE_CHECKPOINT);
 	if (c->ln.size > c->head->tree.size)
-		return wrong(c, "the database ends at entry %" PRIu64 ", but "
-		    "%" PRIu64 " were exported already: it is an old copy, "
-		    "with which revoked keys would come back", c->head->tree.size,
-		    c->ln.size);
+		return wrong(c, "the database has %" PRIu64 " entries, but %"
+		    PRIu64 " were exported already: it is an old copy, with "
+		    "which revoked keys would come back",
+		    c->head->tree.size, c->ln.size);
 	if (c->ln.size < c->head->exported)
 		return wrong(c, "export/%s is of size %" PRIu64 ", the "
 		    "database exported %" PRIu64 ": the directory is an old "
@@ -161,7 +161,7 @@ latest(struct check *c)
 	return 0;
 }
 
-/* ---- database ------------------------------------------------------------------ */
+/* ---- database ---- */
 static int
 next_note(struct check *c)
 {

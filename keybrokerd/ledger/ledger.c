@@ -37,7 +37,7 @@ storage(const char *why)
 	abort();
 }
 
-/* ---- start and end --------------------------------------------------------- */
+/* ---- start and end ---- */
 static void
 export(struct ledger *l)
 {
@@ -90,7 +90,7 @@ ledger_close(struct ledger *l)
 	free(l->run);
 }
 
-/* ---- to the broker ----------------------------------------------------------- */
+/* ---- to the broker ---- */
 /* All that is queued, however long the broker takes to read; -1 it is gone. */
 static int
 push(struct ledger *l)
@@ -260,7 +260,7 @@ send_committed(struct ledger *l)
 	return send_now(l, &w);
 }
 
-/* ---- from the broker --------------------------------------------------------- */
+/* ---- from the broker ---- */
 /* What must not wait for a quiet moment. */
 static void
 after_commit(struct ledger *l)
@@ -345,7 +345,7 @@ ledger_read(struct ledger *l)
 	    -1 : 0;
 }
 
-/* ---- when nothing waits ------------------------------------------------------ */
+/* ---- when nothing waits ---- */
 /* When an export is due; UINT64_MAX: there is nothing new. */
 static uint64_t
 export_at(const struct ledger *l)

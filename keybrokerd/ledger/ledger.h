@@ -46,7 +46,7 @@ struct head {
 	uint8_t		 bundle[TREE_HASH];	/* root of that bundle */
 };
 
-/* ---- schema.c: settings, tables, who may do what ------------------------- */
+/* ---- schema.c: settings, tables, who may do what ---- */
 enum schema_phase {
 	SCHEMA_SETUP,		/* settings and tables */
 	SCHEMA_PREPARE,		/* the statements of store.c */
@@ -64,7 +64,7 @@ int	schema_make(sqlite3 *);
 /* Authorizer that looks at *phase, which stays the caller's. */
 int	schema_guard(sqlite3 *, enum schema_phase *phase);
 
-/* ---- store.c: SQLite behind a few verbs ---------------------------------- */
+/* ---- store.c: SQLite behind a few verbs ---- */
 enum store_stmt {
 	SS_BEGIN, SS_COMMIT, SS_ROLLBACK, SS_ENTRY_PUT, SS_NOTE_PUT,
 	SS_STATE_PUT, SS_STATE_DEL, SS_META_PUT, SS_META_GET, SS_ENTRIES,
@@ -125,13 +125,13 @@ int	store_integrity(struct store *);
 /* Copies the WAL into the database; truncate: and empties it. */
 int	store_reset(struct store *, int truncate);
 
-/* ---- head.c: struct head in the table meta ------------------------------- */
+/* ---- head.c: struct head in the table meta ---- */
 /* A new database has no head: then an empty log is written. */
 int	head_load(struct store *, struct head *);
 int	head_put_commit(struct store *, const struct head *);
 int	head_put_export(struct store *, const struct head *);
 
-/* ---- apply.c: one batch, one transaction --------------------------------- */
+/* ---- apply.c: one batch, one transaction ---- */
 enum apply {
 	APPLY_OK,
 	APPLY_MALFORMED,	/* text in store.why; nothing was written */
@@ -140,7 +140,8 @@ enum apply {
 
 /*
  * The item run of proto.h.  Sizes, chain of leaves and root are computed here
- * and compared with what the batch claims.  On APPLY_OK the head is the new one.
+ * and compared with what the batch claims.  On APPLY_OK the head is the new
+ * one.
  */
 enum apply
 	apply_batch(struct store *, struct head *, uint64_t batch,
@@ -148,7 +149,7 @@ enum apply
 /* Is this the batch that was committed last?  0 yes. */
 int	apply_same(const struct head *, const uint8_t *run, size_t len);
 
-/* ---- outfile.c: files of the export directory ---------------------------- */
+/* ---- outfile.c: files of the export directory ---- */
 struct outfile {
 	int	 dir;			/* the export directory */
 	int	 fd;
@@ -165,7 +166,7 @@ int	outfile_put(int dir, const char *path, const void *, size_t);
 /* Whole file; its length, -1 with errno (EFBIG). */
 ssize_t	outfile_load(int dir, const char *path, void *, size_t);
 
-/* ---- bundle.c: the body of the log --------------------------------------- */
+/* ---- bundle.c: the body of the log ---- */
 struct bundle {
 	int		 dir;
 	struct outfile	 out;
@@ -186,12 +187,12 @@ int	bundle_init(struct bundle *, int dir, const struct head *);
  */
 int	bundle_export(struct bundle *, struct store *, struct head *);
 
-/* ---- check.c: the whole database and the newest bundle, at start --------- */
+/* ---- check.c: the whole database and the newest bundle, at start ---- */
 /* 0, or -1 with a line in why. */
 int	check_all(struct store *, const struct head *, struct bundle *,
 	    char *why, size_t size);
 
-/* ---- stream.c: the whole log as common/audit/dump.h says ------------------ */
+/* ---- stream.c: the whole log as common/audit/dump.h says ---- */
 /*
  * Exported bundles, then the database.  What is missing is left out, for the
  * verifier to see.  -1 with a line in why: it cannot be read or written.
@@ -199,7 +200,7 @@ int	check_all(struct store *, const struct head *, struct bundle *,
 int	stream_all(struct store *, const struct head *, int exportdir, int out,
 	    char *why, size_t size);
 
-/* ---- ledger.c: the role between its two links ----------------------------- */
+/* ---- ledger.c: the role between its two links ---- */
 struct ledger {
 	struct store	 store;
 	struct head	 head;
@@ -210,7 +211,7 @@ struct ledger {
 	size_t		 runlen;
 	uint64_t	 runbatch;
 	uint16_t	 runindex;	/* of the next piece; 0: none is open */
-	uint64_t	 last;		/* CLOCK_BOOTTIME ns of the last batch */
+	uint64_t	 last;		/* boot ns of the last batch */
 	uint64_t	 exported;	/* ... of the last export */
 };
 
@@ -228,7 +229,7 @@ uint64_t
 	ledger_idle(struct ledger *, uint64_t now);
 void	ledger_close(struct ledger *);
 
-/* ---- syscalls_linux.c, promises_openbsd.c -------------------------------- */
+/* ---- syscalls_linux.c, promises_openbsd.c ---- */
 struct sandbox;
 void	ledger_sandbox(struct sandbox *);
 

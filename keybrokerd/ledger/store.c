@@ -36,7 +36,7 @@ static const char *const	sql[SS_MAX] = {
 
 /* What an operator can do something about; the first match counts. */
 static const struct {
-	int		 code;		/* extended, or primary in the low byte */
+	int		 code;		/* extended or primary */
 	int		 broken;	/* the storage's fault */
 	const char	*text;
 } causes[] = {
@@ -161,7 +161,7 @@ store_close(struct store *s)
 	s->db = NULL;
 }
 
-/* ---- statements ----------------------------------------------------------- */
+/* ---- statements ---- */
 /* Runs a statement that gives no row, and makes it ready for the next time. */
 static int
 run(struct store *s, enum store_stmt i, const char *what)
@@ -255,7 +255,7 @@ store_trim(struct store *s, uint64_t seq, uint64_t size)
 	return run(s, SS_TRIM_NOTE, "checkpoints that are exported");
 }
 
-/* ---- cursors --------------------------------------------------------------- */
+/* ---- cursors ---- */
 int
 store_each(struct store *s, enum store_stmt i, uint64_t from)
 {

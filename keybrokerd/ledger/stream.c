@@ -54,7 +54,7 @@ wrong(struct stream *s, const char *fmt, ...)
 	return -1;
 }
 
-/* ---- output ------------------------------------------------------------------ */
+/* ---- output ---- */
 static int
 flush(struct stream *s)
 {
@@ -99,7 +99,7 @@ record(struct stream *s, enum dump_kind kind, const void *p, size_t len)
 	return put(s, h, sizeof(h)) == -1 ? -1 : put(s, p, len);
 }
 
-/* ---- checkpoints --------------------------------------------------------------- */
+/* ---- checkpoints ---- */
 /* 1: the next note of the file is in s->note, 0: there is none any more. */
 static int
 file_note(struct stream *s)
@@ -178,7 +178,7 @@ put_notes(struct stream *s, uint64_t size)
 	return 0;
 }
 
-/* ---- entries --------------------------------------------------------------------- */
+/* ---- entries ---- */
 static int
 put_entry(struct stream *s, uint64_t index, const uint8_t *p, size_t len)
 {

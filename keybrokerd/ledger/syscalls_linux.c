@@ -3,7 +3,6 @@
  * System calls of the ledger, each with its reason.  Paths are bounded by
  * Landlock (and the chroot): ledger/ and export/ only.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <seccomp.h>
 
@@ -16,7 +15,7 @@ static const struct sandbox_rule	rules[] = {
 	{ SCMP_SYS(recvmsg), SB_ALLOW, 0, "BATCH, PEER" },
 	{ SCMP_SYS(sendmsg), SB_ALLOW, 0, "COMMITTED, HELLO, DELTA" },
 	{ SCMP_SYS(poll), SB_ALLOW, 0, "the loop" },
-	{ SCMP_SYS(ppoll), SB_ALLOW, 0, "the loop, where libc has no poll" },
+	{ SCMP_SYS(ppoll), SB_ALLOW, 0, "the loop: arm64 has no poll" },
 	{ SCMP_SYS(clock_gettime), SB_ALLOW, 0, "the loop, without vDSO" },
 	{ SCMP_SYS(gettimeofday), SB_ALLOW, 0, "SQLite's seed, no vDSO" },
 	{ SCMP_SYS(getrandom), SB_ALLOW, 0, "SQLite's and malloc's seed" },
@@ -28,39 +27,26 @@ static const struct sandbox_rule	rules[] = {
 	{ SCMP_SYS(madvise), SB_ALLOW, 0, "malloc gives pages back" },
 	/* the database */
 	{ SCMP_SYS(openat), SB_ALLOW, 0, "SQLite's files, bundles, tiles" },
-	{ SCMP_SYS(open), SB_ALLOW, 0, "the same" },
 	{ SCMP_SYS(close), SB_ALLOW, 0, "the same" },
 	{ SCMP_SYS(fstat), SB_ALLOW, 0, "SQLite, length of checkpoints" },
-	{ SCMP_SYS(stat), SB_ALLOW, 0, "SQLite: is the WAL there" },
-	{ SCMP_SYS(lstat), SB_ALLOW, 0, "SQLite: no link in the path" },
-	{ SCMP_SYS(newfstatat), SB_ALLOW, 0, "all three in newer libc" },
-	{ SCMP_SYS(access), SB_ALLOW, 0, "SQLite: is the journal there" },
-	{ SCMP_SYS(faccessat), SB_ALLOW, 0, "the same" },
-	{ SCMP_SYS(readlink), SB_ALLOW, 0, "SQLite: full path" },
-	{ SCMP_SYS(readlinkat), SB_ALLOW, 0, "the same" },
+	{ SCMP_SYS(newfstatat), SB_ALLOW, 0, "SQLite: is it there, a link" },
 	{ SCMP_SYS(getcwd), SB_ALLOW, 0, "SQLite: full path" },
 	{ SCMP_SYS(fchdir), SB_ARG0, ROLE_FD_EXTRA, "state directory, once" },
-	{ SCMP_SYS(geteuid), SB_ALLOW, 0, "SQLite: owner of the journal" },
+	{ SCMP_SYS(geteuid), SB_ALLOW, 0, "SQLite: root chowns its files" },
 	{ SCMP_SYS(fcntl), SB_ARG1, F_SETLK, "SQLite's locks" },
-	{ SCMP_SYS(fcntl), SB_ARG1, F_GETLK, "the same" },
-	{ SCMP_SYS(fcntl), SB_ARG1, F_GETFD, "SQLite: close on exec" },
-	{ SCMP_SYS(fcntl), SB_ARG1, F_SETFD, "the same" },
+	{ SCMP_SYS(fcntl), SB_ARG1, F_GETLK, "hot journal: writer alive" },
 	{ SCMP_SYS(pread64), SB_ALLOW, 0, "SQLite's pages" },
 	{ SCMP_SYS(pwrite64), SB_ALLOW, 0, "the same, checkpoints" },
-	{ SCMP_SYS(lseek), SB_ALLOW, 0, "SQLite" },
 	{ SCMP_SYS(fdatasync), SB_ALLOW, 0, "commit" },
 	{ SCMP_SYS(fsync), SB_ALLOW, 0, "directories, bundles" },
 	{ SCMP_SYS(ftruncate), SB_ALLOW, 0, "WAL, checkpoints" },
-	{ SCMP_SYS(fallocate), SB_ERRNO, EOPNOTSUPP, "SQLite asks" },
-	{ SCMP_SYS(fchown), SB_ERRNO, EPERM, "SQLite as root, not needed" },
-	{ SCMP_SYS(fchmod), SB_ALLOW, 0, "SQLite: mode of the WAL" },
+	{ SCMP_SYS(fchmod), SB_ALLOW, 0, "SQLite: a WAL as its database" },
 	{ SCMP_SYS(unlink), SB_ALLOW, 0, "SQLite's journal and WAL" },
 	/* bundles */
 	{ SCMP_SYS(read), SB_ALLOW, 0, "newest bundle, tiles" },
 	{ SCMP_SYS(write), SB_ALLOW, 0, "bundles, the log pipe" },
 	{ SCMP_SYS(mkdirat), SB_ALLOW, 0, "their directories" },
 	{ SCMP_SYS(renameat), SB_ALLOW, 0, "a file gets its name" },
-	{ SCMP_SYS(renameat2), SB_ALLOW, 0, "the same" },
 	{ SCMP_SYS(unlinkat), SB_ALLOW, 0, "superseded partial files" },
 	{ SCMP_SYS(fstatfs), SB_ALLOW, 0, "space that is left" },
 	{ 0, SB_ALLOW, 0, NULL }

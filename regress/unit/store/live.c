@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The role's own code on a link, and every point at which storage can begin
+ * to fail under it.
+ */
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/compat/compat.h"
+#include "common/ipc/proto.h"
+#include "common/text/sha256.h"
+#include "regress/unit/store/fixture.h"
+#include "regress/unit/store/vfs_fault.h"
+
+#define FAULT_BATCHES	50
+#ifdef FLAVOUR_ASAN
+#define FEW	1
+#else
+#define FEW	0
+#endif
+
+/* ---- the role's own code on a link ---- */
+struct heard {
+	uint16_t	 type[64];
+	uint8_t		 p[64][MSG_MAX];
+	size_t		 len[64];
+	unsigned int	 n;
+};
+
+static struct heard	heard;
+
+static int
+hear(void *arg, struct msgr *r, int fd)
+{
+	struct heard	*h;
+
+	h = arg;
+	assert_int_equal(fd, -1);
+	assert_true(h->n < 64);
+	h->type[h->n] = r->type;
+	memcpy(h->p[h->n], r->p, r->len);
+	h->len[h->n++] = r->len;
+	return 0;
+}
+
+static void
+send_run(struct msglink *b, uint64_t number)
+{
+	struct msgw	 w;
+	size_t		 at, n;
+	uint16_t	 index;
+
+	index = 0;
+	for (at = 0; at < runlen; at += n) {
+		n = runlen - at < 4000 ? runlen - at : 4000;
+		msg_open(&w, M_BATCH);
+		msg_put_u64(&w, number);
+		msg_put_u16(&w, index++);
+		msg_put_u8(&w, at + n == runlen);
+		msg_put_raw(&w, run + at, n);
+		assert_int_equal(msg_send(b, &w, -1), 0);
+	}
+	assert_int_equal(msglink_flush(b), 0);
+}
+
+static void
+check_committed(uint64_t number, unsigned int k)
+{
+	struct msgr	 r;
+	struct tree	 t;
+	uint8_t		 a[32], b[32];
+
+	assert_int_equal(heard.n, 1);
+	assert_int_equal(heard.type[0], M_COMMITTED);
+	msg_read(&r, M_COMMITTED, heard.p[0], heard.len[0]);
+	assert_int_equal(msg_get_u64(&r), number);
+	assert_int_equal(msg_get_u64(&r), m.commit[k].size);
+	fixture_tree(m.commit[k].size, &t);
+	tree_root(&t, a);
+	msg_get_raw(&r, b, 32);
+	assert_memory_equal(a, b, 32);
+	sha256_buf(m.note[k], m.notelen[k], a);
+	msg_get_raw(&r, b, 32);
+	assert_memory_equal(a, b, 32);
+	(void)msg_get_u8(&r);
+	assert_int_equal(msg_end(&r), 0);
+	heard.n = 0;
+}
+
+static struct ledger	led;
+
+static void
+open_ledger(void)
+{
+	int	 db, ex;
+
+	db = open("ledger", O_RDONLY | O_DIRECTORY);
+	ex = open("export", O_RDONLY | O_DIRECTORY);
+	ledger_open(&led, LEDGER_DB, db, ex);
+}
+
+void
+live_link(void **state)
+{
+	struct msglink	 b;
+	struct msgr	 r;
+	unsigned int	 i;
+	int		 fd[2];
+
+	(void)state;
+	fixture_fresh();
+	model_init(&m, 6, 100);
+	model_build(&m);
+	open_ledger();
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(msg_pair(fd), 0);
+		msglink_init(&b, fd[0], 0);
+		ledger_peer(&led, fd[1]);
+		heard.n = 0;
+		while (heard.n < 2)
+			assert_true(msglink_read(&b, 16, hear, &heard) >= 0);
+		assert_int_equal(heard.type[0], M_HELLO);
+		msg_read(&r, M_HELLO, heard.p[0], heard.len[0]);
+		assert_int_equal(msg_get_u64(&r), i == 0 ? 0 :
+		    m.commit[i * 3 - 1].size);
+		assert_int_equal(heard.type[1], M_DELTA);
+		assert_int_equal(heard.p[1][4], 1);
+		assert_int_equal(heard.len[1] > 5, i > 0);
+		heard.n = 0;
+		for (; led.head.batch < i * 3 + 3;) {
+			fixture_build((unsigned int)led.head.batch);
+			send_run(&b, led.head.batch + 1);
+			while (heard.n == 0) {
+				(void)ledger_read(&led);
+				msglink_read(&b, 16, hear, &heard);
+			}
+			check_committed(led.head.batch,
+			    (unsigned int)led.head.batch - 1);
+		}
+		/* the same again: answered, not written */
+		send_run(&b, led.head.batch);
+		(void)ledger_read(&led);
+		msglink_read(&b, 16, hear, &heard);
+		check_committed(led.head.batch,
+		    (unsigned int)led.head.batch - 1);
+		if (i == 1)
+			msglink_close(&b);
+	}
+	assert_int_equal(ledger_read(&led), -1);
+	ledger_close(&led);
+	assert_int_equal(fixture_start(), 0);
+	assert_int_equal(st.head.exported, st.head.tree.size);
+	fixture_stop();
+	fixture_wipe();
+}
+
+/* In a child: a number out of order ends the ledger, a status is returned. */
+static int
+with_number(uint64_t number, unsigned int k)
+{
+	struct msglink	 b;
+	pid_t		 pid;
+	int		 fd[2], status;
+
+	pid = fork();
+	assert_true(pid != -1);
+	if (pid == 0) {
+		(void)!freopen("/dev/null", "w", stderr);
+		open_ledger();
+		if (msg_pair(fd) == -1)
+			_exit(9);
+		msglink_init(&b, fd[0], 0);
+		ledger_peer(&led, fd[1]);
+		fixture_build(k);
+		send_run(&b, number);
+		(void)ledger_read(&led);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+void
+live_numbers(void **state)
+{
+	int	 s;
+
+	(void)state;
+	fixture_fresh();
+	model_init(&m, 7, 60);
+	model_build(&m);
+	s = with_number(1, 0);
+	assert_int_equal(s, 0);
+	s = with_number(2, 1);
+	assert_int_equal(s, 0);
+	s = with_number(2, 1);		/* again */
+	assert_int_equal(s, 0);
+	s = with_number(2, 2);		/* again, other bytes */
+	assert_true(WIFEXITED(s) && WEXITSTATUS(s) == 1);
+	s = with_number(4, 2);
+	assert_true(WIFEXITED(s) && WEXITSTATUS(s) == 1);
+	s = with_number(1, 0);
+	assert_true(WIFEXITED(s) && WEXITSTATUS(s) == 1);
+	assert_int_equal(fixture_start(), 0);
+	assert_int_equal(st.head.batch, 2);
+	fixture_stop();
+	fixture_wipe();
+}
+
+/* ---- failing storage ---- */
+struct shared {
+	uint64_t	 acked;
+	unsigned long	 count;
+};
+
+static struct shared	*shared;
+
+/* The role's loop in a child whose storage dies at operation at. */
+static void
+doomed(unsigned long at, enum vfs_fault how)
+{
+	struct msglink	 b;
+	unsigned int	 k;
+	int		 fd[2];
+
+	(void)!freopen("/dev/null", "w", stderr);
+	vfs_fault_arm(at, how);
+	open_ledger();
+	if (msg_pair(fd) == -1)
+		_exit(9);
+	msglink_init(&b, fd[0], 0);
+	ledger_peer(&led, fd[1]);
+	for (k = 0; k < FAULT_BATCHES; k++) {
+		fixture_build(k);
+		send_run(&b, k + 1);
+		heard.n = 0;
+		do {
+			(void)ledger_read(&led);
+			(void)msglink_read(&b, 16, hear, &heard);
+		} while (heard.n == 0 ||
+		    heard.type[heard.n - 1] != M_COMMITTED);
+		shared->acked = k + 1;
+		if (k % 10 != 9)
+			continue;
+		/* bundles and the WAL's reset as well */
+		led.store.frames = LEDGER_WAL;
+		(void)ledger_idle(&led, UINT64_MAX - 1);
+	}
+	shared->count = vfs_fault_count();
+	_exit(0);
+}
+
+/* One life that ends at operation at; its wait status. */
+static int
+life(unsigned long at, enum vfs_fault how)
+{
+	pid_t	 pid;
+	int	 status;
+
+	fixture_fresh();
+	memset(shared, 0, sizeof(*shared));
+	pid = fork();
+	assert_true(pid != -1);
+	if (pid == 0)
+		doomed(at, how);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+/* It aborts; what was acknowledged is there; the log goes on. */
+static void
+one_fault(unsigned long n, enum vfs_fault how)
+{
+	static const char	*names[] = { "EIO", "ENOSPC", "torn write" };
+	int			 status;
+
+	status = life(n, how);
+	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT)
+		fail_msg("%s at %lu: status %x, not aborted", names[how], n,
+		    (unsigned int)status);
+	if (fixture_start() == -1)
+		fail_msg("%s at %lu: %s", names[how], n, st.why);
+	/* the one in flight may be there */
+	if (st.head.batch < shared->acked ||
+	    st.head.batch > shared->acked + 1)
+		fail_msg("%s at %lu: %llu acknowledged, %llu there",
+		    names[how], n, (unsigned long long)shared->acked,
+		    (unsigned long long)st.head.batch);
+	if (st.head.batch > 0)
+		assert_int_equal(st.head.tree.size,
+		    m.commit[st.head.batch - 1].size);
+	fixture_apply((unsigned int)st.head.batch,
+	    (unsigned int)st.head.batch + 1);
+	assert_int_equal(bundle_export(&st.bundle, &st.store, &st.head), 0);
+	fixture_stop();
+	fixture_wipe();
+}
+
+void
+live_faults(void **state)
+{
+	unsigned long	 n, total;
+	enum vfs_fault	 how;
+	int		 status;
+
+	(void)state;
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(shared != MAP_FAILED);
+	model_init(&m, 8, 700);
+	model_build(&m);
+	status = life(0, VFS_EIO);
+	assert_int_equal(status, 0);
+	assert_int_equal(shared->acked, FAULT_BATCHES);
+	total = shared->count;
+	fixture_wipe();
+	print_message("# %lu operations change storage in %d batches\n", total,
+	    FAULT_BATCHES);
+	assert_true(total > FAULT_BATCHES * 4);
+	/* each kind at each operation; with ASan's slow forks one of them */
+	for (n = 1; n <= total; n++)
+		for (how = VFS_EIO; how <= VFS_TORN; how++)
+			if (!FEW || n % 3 == how)
+				one_fault(n, how);
+}
