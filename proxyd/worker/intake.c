@@ -320,6 +320,11 @@ intake_start(struct conn *c)
 		refuse_now(c, RC_BAD, g.reason);
 		return;
 	}
+	if (c->head.upgrade == HTTP1_UPGRADE_OTHER) {
+		c->keep = 0;
+		refuse_now(c, RC_NOTIMPL, "This protocol is not spoken here.");
+		return;
+	}
 	v = route_find(c->head.method, t, &g, c->class, &hit);
 	if (v == RV_HIT && hit.route->group == RG_OPEN) {
 		answer_open(c, hit.route);

@@ -30,6 +30,8 @@ static const struct {
 	    0, 0 },
 	[RC_UPGRADE] = { 426, "invalid_request_error", "upgrade_required",
 	    0, 0 },
+	[RC_NOTIMPL] = { 501, "invalid_request_error", "not_implemented",
+	    0, 1 },
 	[RC_TOOLARGE] = { 413, "request_too_large", "request_too_large",
 	    0, 1 },
 	[RC_NOTREADY] = { 503, "api_error", "not_ready", 1, 0 },

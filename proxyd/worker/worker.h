@@ -176,8 +176,8 @@ struct problem {
 
 /* One row a case of clients.md 3.1. */
 enum reply_case { RC_AUTH, RC_BAD, RC_NOTFOUND, RC_MODEL, RC_METHOD,
-	RC_UPGRADE, RC_TOOLARGE, RC_NOTREADY, RC_NOKEY, RC_UPSTREAM,
-	RC_TIMEOUT, RC_INTERNAL, RC_BUSY, RC_MAX };
+	RC_UPGRADE, RC_NOTIMPL, RC_TOOLARGE, RC_NOTREADY, RC_NOKEY,
+	RC_UPSTREAM, RC_TIMEOUT, RC_INTERNAL, RC_BUSY, RC_MAX };
 
 struct receipt {
 	uint8_t		 origin[8];
