@@ -6,6 +6,13 @@
 
 #include <stddef.h>
 
+/* 1 in the leak sweep's control build: secrets in ordinary, dumpable pages. */
+#ifdef SECRET_ORDINARY
+#define MEMFD_ORDINARY	1
+#else
+#define MEMFD_ORDINARY	0
+#endif
+
 /* What secret.c and policy.c need from the system; memfd_<system>.c. */
 
 /*

@@ -18,11 +18,7 @@
 #define MAGIC_FREE	0x66726565u
 #define MAGIC_USED	0x75736564u
 
-#ifdef SECRET_ORDINARY
-#define ORDINARY	1
-#else
-#define ORDINARY	0
-#endif
+#define ORDINARY	MEMFD_ORDINARY	/* the leak sweep's control build */
 
 struct secret {
 	struct secret	*next;		/* free slots only */

@@ -195,15 +195,39 @@ take_file(struct broker *b, const char *name, int fd, int map, char *err,
 	return credential_file_end(b->creds, err, errsize);
 }
 
+/* A provider's value that is there and cannot serve is named, once a change. */
+static void
+explain_unusable(const struct broker *b, const char *source)
+{
+	struct policy_provider	 pr;
+	const uint8_t		*p;
+	char			 text[REASON_MAX];
+	size_t			 i, len;
+	enum credential_state	 c;
+
+	for (i = 0; i < policy_nproviders(b->policies[b->policy]); i++) {
+		policy_provider(b->policies[b->policy], i, &pr);
+		if (pr.auth == AUTH_NONE || (source != NULL &&
+		    strcmp(source, pr.key) != 0))
+			continue;
+		c = credential_find(b->creds, pr.key, &p, &len);
+		if (c != CRED_TP && c != CRED_BAD)
+			continue;
+		credential_explain(b->creds, pr.key, text, sizeof(text));
+		log_warnx("%s", text);
+	}
+}
+
 /* Calls that wait for a credential, and egresses that can start now. */
 static void
-sources_changed(struct broker *b, struct outbox *o)
+sources_changed(struct broker *b, const char *source, struct outbox *o)
 {
 	struct policy_provider	 pr;
 	size_t			 i;
 
 	if (b->policy == -1)
 		return;
+	explain_unusable(b, source);
 	peers_spawn(b, o);
 	for (i = 0; i < policy_nproviders(b->policies[b->policy]); i++) {
 		policy_provider(b->policies[b->policy], i, &pr);
@@ -233,7 +257,7 @@ on_source(struct broker *b, struct msgr *m, int fd, struct outbox *o)
 		    sizeof(err));
 	if (rc == -1)
 		log_warnx("source %s: %s", name, err);
-	sources_changed(b, o);
+	sources_changed(b, kind == SRC_ENVFILE ? NULL : name, o);
 }
 
 /* ---- policy and the rest -------------------------------------------------------- */
@@ -290,6 +314,7 @@ on_policy(struct broker *b, struct msgr *m, int fd, struct outbox *o)
 	}
 	for (i = 0; i < WORKERS_MAX; i++)
 		b->workers[i].blob_sent = 0;
+	explain_unusable(b, NULL);
 	peers_spawn(b, o);
 }
 

@@ -96,18 +96,43 @@ default_paths(struct kconf *c, const struct args *a)
 }
 
 /*
- * A reload changes policy and files; a configuration that does not parse
- * changes nothing.  Providers keep their numbers only if their list is the
- * same, so another list restarts the egresses of changed rows.
+ * Providers are numbered by their place.  dial and the egresses read the blob
+ * at their start: those whose own row changed start afresh, the others go on
+ * with their running calls.
  */
+static void
+restart_changed(struct keyd *k, const struct kconf *c)
+{
+	struct kid	*kid;
+	size_t		 i;
+	int		 any;
+
+	any = 0;
+	for (i = 0; i < KEYD_KIDS; i++) {
+		kid = &k->kids[i];
+		if (!kid->used || kid->role != ROLE_EGRESS ||
+		    (kid->provider <= c->nproviders &&
+		    memcmp(&c->providers[kid->provider - 1],
+		    &k->conf.providers[kid->provider - 1],
+		    sizeof(c->providers[0])) == 0))
+			continue;
+		roles_stop(k, kid);
+		kid->gone = kid->provider > c->nproviders;
+	}
+	for (i = 0; i < PROVIDERS_MAX; i++)
+		any |= memcmp(&c->providers[i], &k->conf.providers[i],
+		    sizeof(c->providers[0])) != 0;
+	if (any)
+		roles_stop(k, roles_find(k, ROLE_DIAL, 0));
+}
+
+/* A configuration that does not parse changes nothing. */
 void
 keyd_reload(struct keyd *k)
 {
 	struct kconf	*c;
-	struct kid	*kid;
 	struct msgw	 w;
 	uint8_t		 old[32];
-	size_t		 i;
 	int		 ok;
 
 	if ((c = malloc(sizeof(*c))) == NULL)
@@ -120,19 +145,11 @@ keyd_reload(struct keyd *k)
 		ok = policy_make(k, c) == 0;
 	}
 	if (ok) {
+		restart_changed(k, c);
 		k->conf = *c;
 		source_reopen(k);
-		if (memcmp(old, k->policy, sizeof(old)) != 0) {
-			/* dial and the egresses read the blob at their start */
-			for (i = 0; i < KEYD_KIDS; i++) {
-				kid = &k->kids[i];
-				if (kid->used && (kid->role == ROLE_DIAL ||
-				    kid->role == ROLE_EGRESS))
-					roles_stop(k, kid);
-			}
-			roles_want(k, ROLE_DIAL, 0);
+		if (memcmp(old, k->policy, sizeof(old)) != 0)
 			message_policy(k, 0);
-		}
 		log_info("configuration read again%s", memcmp(old, k->policy,
 		    sizeof(old)) != 0 ? ", new policy" : "");
 	} else

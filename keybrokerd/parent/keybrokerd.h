@@ -79,6 +79,7 @@ struct kid {
 	uint32_t	 bits;		/* confinement reached */
 	char		 missing[256];
 	int		 expected;	/* its end is wanted */
+	int		 gone;		/* and no other follows */
 };
 
 #define KEYD_KIDS	(3 + PROVIDERS_MAX)

@@ -458,6 +458,8 @@ kid_gone(struct keyd *k, struct kid *kid, int status, uint64_t now)
 	    (WIFEXITED(status) && WEXITSTATUS(status) == 0);
 	kid->next_start = reap_died(&kid->reap, status, now, text,
 	    sizeof(text));
+	if (kid->expected)
+		kid->next_start = now;
 	if (clean)
 		log_debug("%s, ended: %s", name, text);
 	else
@@ -466,8 +468,8 @@ kid_gone(struct keyd *k, struct kid *kid, int status, uint64_t now)
 		    "again" : "");
 	if (kid->role == ROLE_BROKER)
 		k->ready = 0;
-	if (kid->role == ROLE_EGRESS && kid->expected)
-		kid->used = 0;
+	if (kid->gone)
+		kid->used = kid->gone = 0;
 	if (kid->role == ROLE_DIAL)
 		tell_dial(k);
 	roles_status(k);

@@ -9,8 +9,8 @@ table="sbin/proxyd:
 sbin/keybrokerd:
 libexec/proxyd/worker:tls event_core jansson crypto ssl
 libexec/keybrokerd/broker:sodium crypto
-libexec/keybrokerd/ledger:sqlite3 crypto
-libexec/keybrokerd/ledgerdump:sqlite3 crypto
+libexec/keybrokerd/ledger:sqlite crypto
+libexec/keybrokerd/ledgerdump:sqlite crypto
 libexec/keybrokerd/egress:curl event_core crypto sodium ssl
 libexec/keybrokerd/dial:
 bin/auditverify:sodium crypto"
