@@ -70,6 +70,15 @@ line	: DEVELOPMENT		{ conf->development = 1; }
 		    "audit origin") == -1)
 			YYERROR;
 	}
+	| STRING '=' STRING	{
+		if (conf_macro(file, $1, $3) == -1) {
+			free($1);
+			free($3);
+			YYERROR;
+		}
+		free($1);
+		free($3);
+	}
 	| INCLUDE STRING	{
 		if (conf_include(file, $2) == -1) {
 			free($2);

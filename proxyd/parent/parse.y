@@ -72,6 +72,15 @@ line	: LISTEN ON STRING PORT NUMBER { l_class = l_insecure = 0; } opts {
 			YYERROR;
 	}
 	| FIRST OFF		{ conf->first = 0; }
+	| STRING '=' STRING	{
+		if (conf_macro(file, $1, $3) == -1) {
+			free($1);
+			free($3);
+			YYERROR;
+		}
+		free($1);
+		free($3);
+	}
 	| INCLUDE STRING	{
 		if (conf_include(file, $2) == -1) {
 			free($2);
