@@ -92,7 +92,7 @@ dial_configure(int blob)
 	return 0;
 }
 
-/* ---- answers ------------------------------------------------------------------ */
+/* ---- answers ----------------------------------------------------------- */
 
 static void
 connected(struct client *c, uint32_t cookie, int fd)
@@ -119,7 +119,7 @@ failed(struct client *c, uint32_t cookie, int end, const char *text)
 	(void)msg_send(&c->link, &m, -1);
 }
 
-/* ---- one attempt --------------------------------------------------------------- */
+/* ---- one attempt ------------------------------------------------------- */
 
 static void
 drop_socket(struct attempt *a, size_t i)
@@ -367,7 +367,7 @@ timers(void)
 	return next;
 }
 
-/* ---- links ------------------------------------------------------------------------ */
+/* ---- links ------------------------------------------------------------- */
 
 static void
 lose(struct client *c)

@@ -30,7 +30,7 @@
 #define DIAL_TEXT	256
 #define DIAL_OPTIONS	"timeout:2 attempts:2"	/* of the resolver, seconds */
 
-/* ---- address.c -------------------------------------------------------------- */
+/* ---- address.c --------------------------------------------------------- */
 /*
  * May this address be connected to?  plain: the connection carries no TLS and
  * the provider is not marked insecure, so that loopback alone is allowed.
@@ -40,7 +40,7 @@ const char *address_refused(const struct sockaddr *, int plain);
 /* "127.0.0.1:80", "[::1]:80". */
 void	 address_text(const struct sockaddr *, char *, size_t);
 
-/* ---- resolve.c -------------------------------------------------------------- */
+/* ---- resolve.c --------------------------------------------------------- */
 struct resolved {
 	size_t			 n;
 	uint64_t		 at;	/* when */
@@ -62,13 +62,13 @@ void	 resolve_init(void);
 int	 resolve_get(struct resolved *r, const char *host, uint16_t port,
 	    int suspect);
 
-/* ---- dial.c ------------------------------------------------------------------ */
+/* ---- dial.c ------------------------------------------------------------ */
 /* Reads the targets from the policy blob; -1 if it is none. */
 int	 dial_configure(int blob);
 /* Runs until the parent goes; returns the exit code. */
 int	 dial_loop(struct msglink *channel);
 
-/* ---- syscalls_linux.c, promises_openbsd.c ------------------------------------- */
+/* ---- syscalls_linux.c, promises_openbsd.c ------------------------------ */
 /* Opens what the resolver reads and chooses its sources; before sealing. */
 void	 dial_prepare(void);
 const struct sandbox *dial_sandbox(void);

@@ -204,7 +204,7 @@ answer_untouched(const struct answer *a)
 	return a->state == HEAD && a->buf.len == 0 && a->interim == 0;
 }
 
-/* ---- towards the worker ---------------------------------------------------- */
+/* ---- towards the worker ------------------------------------------------ */
 
 static uint8_t *
 put_int(uint8_t *p, uint64_t v, int n)

@@ -100,7 +100,7 @@ egress_configure(int blob, uint32_t id)
 	return r;
 }
 
-/* ---- credentials ---------------------------------------------------------------- */
+/* ---- credentials ------------------------------------------------------- */
 
 struct mask_key *
 egress_key(const uint8_t *p, size_t len)
@@ -138,7 +138,7 @@ egress_unkey(struct mask_key *k)
 	free(k);
 }
 
-/* ---- what is said --------------------------------------------------------------- */
+/* ---- what is said ------------------------------------------------------ */
 
 static int
 say(struct wire *w, struct msgw *m)
@@ -228,7 +228,7 @@ egress_count(int delta)
 	calls += delta;
 }
 
-/* ---- what is heard ----------------------------------------------------------------- */
+/* ---- what is heard ----------------------------------------------------- */
 
 static void	 wire_start(struct wire *, struct msglink *);
 static void	 lost(struct wire *);
@@ -389,7 +389,7 @@ on_dial(struct msgr *r, int fd)
 	return 0;
 }
 
-/* ---- links in the loop ---------------------------------------------------------------- */
+/* ---- links in the loop ------------------------------------------------- */
 
 static int
 on_message(void *arg, struct msgr *r, int fd)

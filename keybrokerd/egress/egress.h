@@ -40,7 +40,7 @@
 #define EGRESS_TEXT	256		/* a sentence for a human */
 #define HOLD_CAP	(EGRESS_HOLD + LINK_DATA)
 
-/* ---- buf.c: bytes that wait; memory is given back when they are gone ----- */
+/* ---- buf.c: bytes that wait; memory is given back when they are gone --- */
 struct buf {
 	uint8_t		*p;
 	size_t		 off, len, cap;	/* bytes off..len wait */
@@ -53,7 +53,7 @@ void	 buf_add(struct buf *, const void *, size_t);
 void	 buf_compact(struct buf *);	/* moves off..len to the front */
 void	 buf_reset(struct buf *);	/* empty, memory freed */
 
-/* ---- mask.c --------------------------------------------------------------- */
+/* ---- mask.c ------------------------------------------------------------ */
 /* What the matcher knows of a credential; shared by its calls. */
 struct mask_key {
 	struct secret	*secret;	/* NULL: there is none, nothing matches */
@@ -86,7 +86,7 @@ size_t	 mask_feed(struct mask *, const uint8_t *, size_t n, uint8_t *out);
 /* What is held back, at the end; room for the credential's length. */
 size_t	 mask_end(struct mask *, uint8_t *out);
 
-/* ---- tail.c --------------------------------------------------------------- */
+/* ---- tail.c ------------------------------------------------------------ */
 /*
  * Which bytes of a body may leave.  The bytes themselves stay in the caller's
  * buffer.  Until the digest of exactly `length` bytes was compared, the last
@@ -121,7 +121,7 @@ int	 tail_final(const struct tail *, uint64_t n);
 /* Nothing left after all: the connection died before the tail was sent. */
 void	 tail_rewind(struct tail *);
 
-/* ---- release.c ------------------------------------------------------------ */
+/* ---- release.c --------------------------------------------------------- */
 /* What OPEN of a worker says. */
 struct offer {
 	uint64_t	 no, length;
@@ -155,7 +155,7 @@ struct offer *offer_new(const uint8_t *, size_t);
 /* 0, or -1 if malformed. */
 int	 release_read(struct msgr *, struct release *);
 
-/* ---- request.c, attach.c -------------------------------------------------- */
+/* ---- request.c, attach.c ----------------------------------------------- */
 #define REQUEST_MAX	8192
 /*
  * The head of the request but for credential and last line: everything is
@@ -173,7 +173,7 @@ long	 request_head(const struct release *, const struct offer *,
  */
 long	 attach_put(int auth, const uint8_t *cred, size_t len, uint8_t *out);
 
-/* ---- answer.c ------------------------------------------------------------- */
+/* ---- answer.c ---------------------------------------------------------- */
 enum answer_event {
 	ANSWER_MORE,		/* all input used */
 	ANSWER_HEAD,		/* the final head is here: answer_head, fields */
@@ -220,7 +220,7 @@ size_t	 answer_payload(const struct answer *, uint64_t no,
 void	 answer_id(const struct answer *, const struct mask_key *, char *out,
 	    size_t size);
 
-/* ---- lane.c: one worker link and the connection behind it ------------------ */
+/* ---- lane.c: one worker link and the connection behind it -------------- */
 enum lane_body { BODY_NONE, BODY_OPEN, BODY_END };
 enum lane_up { LANE_DOWN, LANE_DIALLING, LANE_OPENING, LANE_UP };
 
@@ -281,7 +281,7 @@ void	 lane_discard(struct lane *);
 /* The body goes again from its first byte, which is still there. */
 void	 lane_rewind(struct lane *);
 
-/* ---- exchange.c: one released call ----------------------------------------- */
+/* ---- exchange.c: one released call ------------------------------------- */
 struct exchange {
 	struct release	 rel;		/* cred is not valid any more */
 	struct mask_key	*key;
@@ -324,7 +324,7 @@ uint64_t exchange_due(const struct lane *);
 void	 exchange_end(struct lane *, int end, int closer, int keep,
 	    unsigned int status, const char *text);
 
-/* ---- egress.c --------------------------------------------------------------- */
+/* ---- egress.c ---------------------------------------------------------- */
 struct egress_conf {
 	struct upstream_target target;
 	uint16_t	 provider;
@@ -357,7 +357,7 @@ void	 egress_upstream(uint32_t link, int up, int end, const char *text);
 /* Calls that have a RELEASE and no DONE. */
 void	 egress_count(int delta);
 
-/* ---- syscalls_linux.c, promises_openbsd.c ------------------------------------ */
+/* ---- syscalls_linux.c, promises_openbsd.c ------------------------------ */
 const struct sandbox *egress_sandbox(void);
 
 #endif

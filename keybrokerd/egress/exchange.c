@@ -44,7 +44,7 @@ unsend(struct exchange *x)
 	x->again = 0;
 }
 
-/* ---- ends ---------------------------------------------------------------------- */
+/* ---- ends -------------------------------------------------------------- */
 
 static void
 put_error(struct lane *l, int end, unsigned int status, const char *text)
@@ -151,7 +151,7 @@ exchange_nocon(struct lane *l, int end, const char *text)
 	    end == END_TIMEOUT ? 504 : 502, text);
 }
 
-/* ---- start ----------------------------------------------------------------------- */
+/* ---- start ------------------------------------------------------------- */
 
 /* RELEASE must speak of the destination this process was made for. */
 static int
@@ -264,7 +264,7 @@ exchange_start(struct lane *l)
 	x->started = 1;
 }
 
-/* ---- request ---------------------------------------------------------------------- */
+/* ---- request ----------------------------------------------------------- */
 
 /* What is to be sent next: head without credential, head with it, body. */
 static size_t
@@ -354,7 +354,7 @@ exchange_send(struct lane *l)
 	upstream_want(l->up, !x->stalled, 0);
 }
 
-/* ---- answer ------------------------------------------------------------------------ */
+/* ---- answer ------------------------------------------------------------ */
 
 static void
 complete(struct lane *l, int keep)
@@ -523,7 +523,7 @@ exchange_recv(struct lane *l)
 	lane_flush(l);
 }
 
-/* ---- time ----------------------------------------------------------------------------- */
+/* ---- time -------------------------------------------------------------- */
 
 static uint64_t
 silence(const struct exchange *x)

@@ -28,7 +28,7 @@ static void	on_readable(int, short, void *);
 static void	on_writable(int, short, void *);
 static void	on_timer(int, short, void *);
 
-/* ---- the table ------------------------------------------------------------------ */
+/* ---- the table --------------------------------------------------------- */
 
 struct lane *
 lane_find(uint32_t id)
@@ -133,7 +133,7 @@ is_live(const struct lane *l)
 	return l->x != NULL && l->x->matched;
 }
 
-/* ---- the body that waits ---------------------------------------------------------- */
+/* ---- the body that waits ----------------------------------------------- */
 
 static void
 hold_reset(struct lane *l)
@@ -191,7 +191,7 @@ is_full(const struct lane *l)
 	return n >= EGRESS_HOLD;
 }
 
-/* ---- frames of the worker ----------------------------------------------------------- */
+/* ---- frames of the worker ---------------------------------------------- */
 
 static int
 on_open(struct lane *l, const struct link_frame *f)
@@ -382,7 +382,7 @@ on_readable(int fd, short what, void *arg)
 	lane_pump(l);
 }
 
-/* ---- frames to the worker ------------------------------------------------------------ */
+/* ---- frames to the worker ---------------------------------------------- */
 
 void
 lane_frame(struct lane *l, enum link_type type, const void *p, size_t n)
@@ -434,7 +434,7 @@ on_writable(int fd, short what, void *arg)
 		lane_pump(l);
 }
 
-/* ---- the broker says -------------------------------------------------------------------- */
+/* ---- the broker says --------------------------------------------------- */
 
 /* Its OPEN came and went, or never can come any more. */
 static int
@@ -493,7 +493,7 @@ lane_cut(struct lane *l, uint64_t no, int cut)
 		lane_pump(l);
 }
 
-/* ---- the connection ------------------------------------------------------------------------ */
+/* ---- the connection ---------------------------------------------------- */
 
 static void
 on_opened(void *arg, int end, const char *text)
@@ -601,7 +601,7 @@ lane_disconnect(struct lane *l, int end, const char *text)
 		egress_upstream(l->id, 0, end, text);
 }
 
-/* ---- time ------------------------------------------------------------------------------------- */
+/* ---- time -------------------------------------------------------------- */
 
 static uint64_t
 due(const struct lane *l)

@@ -47,7 +47,7 @@ static int			 believes;	/* see is_connected() */
 
 static void	on_event(int, short, void *);
 
-/* ---- libcurl asks ------------------------------------------------------------ */
+/* ---- libcurl asks ------------------------------------------------------ */
 
 static curl_socket_t
 give_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
@@ -164,7 +164,7 @@ on_timer(CURLM *m, long ms, void *arg)
 	return event_add(timer, &tv);
 }
 
-/* ---- the loop says ------------------------------------------------------------ */
+/* ---- the loop says ----------------------------------------------------- */
 
 static int
 class_of(CURLcode code)
@@ -249,7 +249,7 @@ on_due(int fd, short what, void *arg)
 	finished();
 }
 
-/* ---- start --------------------------------------------------------------------- */
+/* ---- start ------------------------------------------------------------- */
 
 /* Every certificate of the bundle; what is no certificate is passed over. */
 static int
@@ -309,7 +309,7 @@ upstream_init(struct event_base *b, const void *pem, size_t len, char *why,
 	return 0;
 }
 
-/* ---- one connection -------------------------------------------------------------- */
+/* ---- one connection ---------------------------------------------------- */
 
 /* The name stays for SNI and verification; the address is never used. */
 static int

@@ -198,7 +198,7 @@ head_request(void **state)
 	assert_int_equal(s.end, ANSWER_END);
 }
 
-/* ---- the HEAD frame ------------------------------------------------------------ */
+/* ---- the HEAD frame ---------------------------------------------------- */
 
 static void
 frame(void **state)

@@ -20,9 +20,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/x509v3.h>
 
 #include "common/log/log.h"
 #include "common/policy/policy.h"
@@ -51,7 +48,7 @@ connect(int fd, const struct sockaddr *sa, socklen_t len)
 	return (int)syscall(SYS_connect, fd, sa, len);
 }
 
-/* ---- starting -------------------------------------------------------------------- */
+/* ---- starting ---------------------------------------------------------- */
 
 static int
 blob(const struct rig *r)
@@ -153,7 +150,7 @@ run_egress(int chan, int policy, int extra, int instance, const char *pem)
 		_exit(3);
 	egress_init(base);
 	msglink_init(&channel, chan, 0);
-	_exit(egress_loop(&channel));
+	exit(egress_loop(&channel));
 }
 
 static void
@@ -167,7 +164,7 @@ run_dial(int chan, int policy)
 		_exit(3);
 	resolve_init();
 	msglink_init(&channel, chan, 0);
-	_exit(dial_loop(&channel));
+	exit(dial_loop(&channel));
 }
 
 static void
@@ -333,7 +330,7 @@ rig_quiet(struct rig *r, int ms)
 	return !wait_for(r->listener, POLLIN, ms);
 }
 
-/* ---- worker ------------------------------------------------------------------------- */
+/* ---- worker ------------------------------------------------------------ */
 
 static void
 put_all(int fd, const void *p, size_t n)
@@ -478,7 +475,7 @@ worker_forget(struct seen *s)
 	memset(s, 0, sizeof(*s));
 }
 
-/* ---- broker ---------------------------------------------------------------------------- */
+/* ---- broker ------------------------------------------------------------ */
 
 void
 broker_call(struct rig *r, struct call *c, uint32_t link, uint64_t no,
@@ -617,7 +614,7 @@ broker_done(struct rig *r, int n)
 	assert_int_equal(r->ndone, n);
 }
 
-/* ---- provider ------------------------------------------------------------------------------ */
+/* ---- provider ---------------------------------------------------------- */
 
 size_t
 provider_read(int fd, char *out, size_t size)
@@ -682,43 +679,4 @@ provider_closed(int fd, int ms)
 			return 1;
 	}
 	return 0;
-}
-
-SSL_CTX *
-rig_tls(char *pem, size_t size)
-{
-	X509_EXTENSION	*ext;
-	EVP_PKEY	*key;
-	X509		*cert;
-	SSL_CTX		*ctx;
-	BIO		*bio;
-	int		 n;
-
-	key = EVP_EC_gen("P-256");
-	cert = X509_new();
-	X509_set_version(cert, 2);
-	ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
-	X509_gmtime_adj(X509_getm_notBefore(cert), -60);
-	X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
-	X509_set_pubkey(cert, key);
-	X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN",
-	    MBSTRING_ASC, (const unsigned char *)"localhost", -1, -1, 0);
-	X509_set_issuer_name(cert, X509_get_subject_name(cert));
-	ext = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name,
-	    "DNS:localhost");
-	X509_add_ext(cert, ext, -1);
-	X509_EXTENSION_free(ext);
-	assert_true(X509_sign(cert, key, EVP_sha256()) > 0);
-	bio = BIO_new(BIO_s_mem());
-	PEM_write_bio_X509(bio, cert);
-	n = BIO_read(bio, pem, (int)size - 1);
-	assert_true(n > 0);
-	pem[n] = '\0';
-	BIO_free(bio);
-	ctx = SSL_CTX_new(TLS_server_method());
-	SSL_CTX_use_certificate(ctx, cert);
-	SSL_CTX_use_PrivateKey(ctx, key);
-	X509_free(cert);
-	EVP_PKEY_free(key);
-	return ctx;
 }

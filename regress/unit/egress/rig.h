@@ -7,8 +7,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <openssl/ssl.h>
-
 #include "common/ipc/link.h"
 #include "common/ipc/msg.h"
 #include "common/ipc/proto.h"
@@ -97,8 +95,5 @@ size_t	 provider_request(int fd, char *out, size_t size, size_t body);
 void	 provider_write(int fd, const void *, size_t);
 /* True if the peer's FIN or RST comes within ms. */
 int	 provider_closed(int fd, int ms);
-
-/* Certificate for "localhost", self-signed. */
-SSL_CTX	*rig_tls(char *pem, size_t size);
 
 #endif
