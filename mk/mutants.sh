@@ -15,7 +15,7 @@ run() {
 	# shellcheck disable=SC2086
 	$cc $cflags -w -c -o "$tmp/call.o" "$tmp/call.c" || return 99
 	# shellcheck disable=SC2086
-	$cc $cflags $ldflags -o "$tmp/unit" "$tmp/call.o" $unit/*.c \
+	$cc $cflags $ldflags -o "$tmp/unit" "$tmp/call.o" $unit/*.c $(cat $unit/wrap) \
 	    -Wl,--start-group $archives -Wl,--end-group $libs || return 99
 	timeout 120 "$tmp/unit" >"$tmp/log" 2>&1
 }

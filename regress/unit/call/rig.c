@@ -302,6 +302,12 @@ rig_flush(struct rig *r)
 }
 
 void
+rig_apply(struct rig *r)
+{
+	apply(&r->led);
+}
+
+void
 rig_committed(struct rig *r, struct msgw *w)
 {
 	msg_open(w, M_COMMITTED);
@@ -402,6 +408,67 @@ send_peer(struct rig *r, uint8_t role, uint16_t provider_id)
 	msg_put_u16(&w, provider_id);
 	msg_put_u32(&w, 1);
 	rig_send(r, FROM_PARENT, 0, &w, FD_LINK);
+}
+
+void
+rig_ledger_again(struct rig *r)
+{
+	send_peer(r, ROLE_LEDGER, 0);
+	rig_hello(r);
+}
+
+/*
+ * Secrets do not survive a fork, so fatal is caught in this process: the
+ * linker puts these in its place (file "wrap").
+ */
+static jmp_buf	 out;
+static int	 armed;
+static char	 last_words[512];
+
+static void __attribute__((noreturn))
+caught(const char *fmt, va_list ap)
+{
+	(void)vsnprintf(last_words, sizeof(last_words), fmt, ap);
+	if (!armed)
+		fail_msg("fatal: %s", last_words);
+	armed = 0;
+	longjmp(out, 1);
+}
+
+void	 __wrap_fatal(const char *, ...)
+	    __attribute__((noreturn, format(printf, 1, 2)));
+void	 __wrap_fatalx(const char *, ...)
+	    __attribute__((noreturn, format(printf, 1, 2)));
+
+void
+__wrap_fatal(const char *fmt, ...)
+{
+	va_list	 ap;
+
+	va_start(ap, fmt);
+	caught(fmt, ap);
+}
+
+void
+__wrap_fatalx(const char *fmt, ...)
+{
+	va_list	 ap;
+
+	va_start(ap, fmt);
+	caught(fmt, ap);
+}
+
+const char *
+rig_fatal(struct rig *r, void (*fn)(struct rig *))
+{
+	if (setjmp(out) != 0) {
+		outbox_clear(r->o);
+		return last_words;
+	}
+	armed = 1;
+	fn(r);
+	armed = 0;
+	return "";
 }
 
 void

@@ -78,12 +78,17 @@ void		 rig_tick(struct rig *, uint64_t ns);	/* clock on, then tick */
 void		 rig_flush(struct rig *);
 /* The ledger commits what waits and says so; 0 if nothing waited. */
 int		 rig_commit(struct rig *);
+void		 rig_apply(struct rig *);	/* commits, says nothing */
 void		 rig_settle(struct rig *);	/* until nothing waits */
 void		 rig_committed(struct rig *, struct msgw *);	/* compose */
 void		 rig_take(struct rig *);	/* the outbox, as if transferred */
 void		 rig_peers(struct rig *);	/* worker, egress, key */
 void		 rig_make_link(struct rig *, uint16_t provider);
 void		 rig_credential(struct rig *, const char *value);
+/* Runs fn; the words of the fatal it ended by, "" if it did not. */
+const char	*rig_fatal(struct rig *, void (*fn)(struct rig *));
+/* A new ledger link, then HELLO. */
+void		 rig_ledger_again(struct rig *);
 /* A CALL of the rig's worker that is all right. */
 void		 rig_ask(struct rig *, struct ask *);
 void		 rig_put_call(struct msgw *, uint16_t type, const struct ask *);
