@@ -38,5 +38,6 @@ void	fixture_tree(uint64_t size, struct tree *);
 void	live_link(void **);
 void	live_numbers(void **);
 void	live_faults(void **);
+void	live_lie(void **);
 
 #endif

@@ -282,7 +282,8 @@ life(unsigned long at, enum vfs_fault how)
 static void
 one_fault(unsigned long n, enum vfs_fault how)
 {
-	static const char	*names[] = { "EIO", "ENOSPC", "torn write" };
+	static const char	*names[] = { "EIO", "ENOSPC", "torn write",
+		"power cut" };
 	int			 status;
 
 	status = life(n, how);
@@ -330,7 +331,28 @@ live_faults(void **state)
 	assert_true(total > FAULT_BATCHES * 4);
 	/* each kind at each operation; with ASan's slow forks one of them */
 	for (n = 1; n <= total; n++)
-		for (how = VFS_EIO; how <= VFS_TORN; how++)
-			if (!FEW || n % 3 == how)
+		for (how = VFS_EIO; how <= VFS_CUT; how++)
+			if (!FEW || n % 4 == how)
 				one_fault(n, how);
+}
+
+/* A disk that lies loses what was acknowledged, and the test sees it. */
+void
+live_lie(void **state)
+{
+	unsigned long	 n, lost;
+	int		 status;
+
+	(void)state;
+	lost = 0;
+	for (n = 101; n <= 401; n += 100) {
+		status = life(n, VFS_LIE);
+		assert_true(WIFSIGNALED(status));
+		assert_true(shared->acked > 0);
+		lost += fixture_start() == -1 ||
+		    st.head.batch < shared->acked;
+		fixture_stop();
+		fixture_wipe();
+	}
+	assert_int_equal(lost, 4);
 }

@@ -327,6 +327,7 @@ main(void)
 		cmocka_unit_test(live_link),
 		cmocka_unit_test(live_numbers),
 		cmocka_unit_test(live_faults),
+		cmocka_unit_test(live_lie),
 	};
 
 	if (sodium_init() == -1)

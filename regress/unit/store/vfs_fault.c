@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <sqlite3.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "regress/unit/store/vfs_fault.h"
@@ -14,12 +15,16 @@ static sqlite3_io_methods	 methods;
 static unsigned long		 count, fail_at;
 static enum vfs_fault		 fault;
 
-/* Counts; 1: this one fails. */
-static int
-hit(void)
-{
-	return ++count >= fail_at && fail_at != 0;
-}
+/* What was there before a write that no flush has followed. */
+struct before {
+	struct before	*older;
+	sqlite3_file	*real;
+	sqlite3_int64	 at, size;	/* of the write, of the file */
+	int		 len;
+	char		 bytes[];
+};
+
+static struct before	*journal;
 
 static sqlite3_file *
 real(sqlite3_file *f)
@@ -27,9 +32,74 @@ real(sqlite3_file *f)
 	return ((struct faultfile *)f)->real;
 }
 
+static void
+keep(sqlite3_file *r, sqlite3_int64 at, int len)
+{
+	struct before	*b;
+
+	b = malloc(sizeof(*b) + (size_t)len);
+	if (b == NULL)
+		abort();
+	b->real = r;
+	b->at = at;
+	b->len = len;
+	(void)r->pMethods->xFileSize(r, &b->size);
+	/* a short read fills up with zeros */
+	(void)r->pMethods->xRead(r, b->bytes, len, at);
+	b->older = journal;
+	journal = b;
+}
+
+/* A flush of one file, or its end: nothing of it can be undone any more. */
+static void
+settle(sqlite3_file *r)
+{
+	struct before	**p, *b;
+
+	for (p = &journal; (b = *p) != NULL;) {
+		if (b->real != r) {
+			p = &b->older;
+			continue;
+		}
+		*p = b->older;
+		free(b);
+	}
+}
+
+static void
+power_cut(void)
+{
+	const struct before	*b;
+
+	for (b = journal; b != NULL; b = b->older) {
+		(void)b->real->pMethods->xWrite(b->real, b->bytes, b->len,
+		    b->at);
+		(void)b->real->pMethods->xTruncate(b->real, b->size);
+	}
+	abort();
+}
+
+static int
+cutting(void)
+{
+	return fault == VFS_CUT || fault == VFS_LIE;
+}
+
+/* Counts; 1: this one fails. */
+static int
+hit(void)
+{
+	if (++count < fail_at || fail_at == 0)
+		return 0;
+	if (cutting())
+		power_cut();
+	return 1;
+}
+
 static int
 f_close(sqlite3_file *f)
 {
+	settle(real(f));
 	return real(f)->pMethods->xClose(real(f));
 }
 
@@ -42,8 +112,11 @@ f_read(sqlite3_file *f, void *p, int n, sqlite3_int64 at)
 static int
 f_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
 {
-	if (!hit())
+	if (!hit()) {
+		if (cutting())
+			keep(real(f), at, n);
 		return real(f)->pMethods->xWrite(real(f), p, n, at);
+	}
 	/* half of the first one arrives, in whole sectors where it has any */
 	if (fault == VFS_TORN && count == fail_at)
 		(void)real(f)->pMethods->xWrite(real(f), p,
@@ -61,8 +134,11 @@ f_truncate(sqlite3_file *f, sqlite3_int64 size)
 static int
 f_sync(sqlite3_file *f, int flags)
 {
-	return hit() ? SQLITE_IOERR_FSYNC :
-	    real(f)->pMethods->xSync(real(f), flags);
+	if (hit())
+		return SQLITE_IOERR_FSYNC;
+	if (fault != VFS_LIE)
+		settle(real(f));
+	return real(f)->pMethods->xSync(real(f), flags);
 }
 
 static int
