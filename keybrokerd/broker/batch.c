@@ -417,8 +417,10 @@ batch_flush(struct broker *b, struct outbox *o)
 	size_t		 end;
 
 	q = &b->batch;
-	if (q->outstanding || !b->ledger.up || b->epoch.sk == NULL ||
-	    b->recover.phase < RC_READY)
+	/* A new ledger first says where its log ends: until then a batch could
+	 * reach it twice. */
+	if (q->outstanding || !b->ledger.up || !b->ledger_heard ||
+	    b->epoch.sk == NULL || b->recover.phase < RC_READY)
 		return;
 	end = gather(b);
 	if (end == q->head)
@@ -549,6 +551,9 @@ batch_resume(struct broker *b, uint64_t last, uint64_t size,
 		fatalx("ledger: its log ends at %llu, ours at %llu",
 		    (unsigned long long)size,
 		    (unsigned long long)q->committed);
-	if (q->outstanding)
-		send_wire(b, o);
+	if (!q->outstanding)
+		return;
+	log_info("batch %llu is sent again to the new ledger",
+	    (unsigned long long)q->number);
+	send_wire(b, o);
 }

@@ -66,6 +66,7 @@ on_peer(struct broker *b, struct msgr *m, int fd, struct outbox *o)
 	if (role == ROLE_LEDGER) {
 		lose(b, FROM_LEDGER, 0, o);
 		adopt(&b->ledger, FROM_LEDGER, 0, o);
+		b->ledger_heard = 0;
 		return;
 	}
 	if (role != ROLE_EGRESS)

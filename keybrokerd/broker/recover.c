@@ -96,6 +96,7 @@ recover_hello(struct broker *b, struct msgr *m, struct outbox *o)
 		return;
 	}
 	b->gate.space = !low;
+	b->ledger_heard = 1;
 	if (b->recover.phase == RC_DONE) {
 		sha256_buf(note, got.notelen, digest);
 		batch_resume(b, last, got.head, got.root, digest, o);

@@ -378,6 +378,7 @@ struct broker {
 	struct worker	*workers;	/* WORKERS_MAX */
 	struct egress	 egress[PROVIDERS_MAX];
 	struct peer	 ledger;
+	int		 ledger_heard;	/* HELLO came on this link */
 	struct control	 control[CONTROLS_MAX];
 	uint32_t	 link_seq;
 

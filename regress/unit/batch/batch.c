@@ -134,6 +134,29 @@ test_resend(void **state)
 	assert_true(gate_open(r->b));
 }
 
+/* A new ledger first says where its log ends: nothing goes to it before. */
+static void
+test_unheard(void **state)
+{
+	struct msgw	 w;
+
+	(void)state;
+	rig_settle(r);
+	rig_lost(r, FROM_LEDGER, 0);
+	batch_state(r->b, ST_META, "x", 1, "y", 1);
+	batch_unit(r->b);
+	msg_open(&w, M_PEER);
+	msg_put_u8(&w, ROLE_LEDGER);
+	msg_put_u16(&w, 0);
+	msg_put_u32(&w, 2);
+	rig_send(r, FROM_PARENT, 0, &w, 5);
+	rig_flush(r);
+	assert_int_equal(r->led.complete, 0);
+	rig_hello(r);
+	assert_int_equal(rig_commit(r), 1);
+	assert_true(gate_open(r->b));
+}
+
 /* The ledger died between its commit and COMMITTED. */
 static void
 test_done_by_hello(void **state)
@@ -322,6 +345,7 @@ main(void)
 		cmocka_unit_test(test_mismatch),
 		cmocka_unit_test(test_twice),
 		cmocka_unit_test(test_resend),
+		cmocka_unit_test(test_unheard),
 		cmocka_unit_test(test_done_by_hello),
 		cmocka_unit_test(test_other_head),
 		cmocka_unit_test(test_groups),

@@ -425,7 +425,7 @@ static jmp_buf	 out;
 static int	 armed;
 static char	 last_words[512];
 
-static void __attribute__((noreturn))
+static void __attribute__((noreturn, format(printf, 1, 0)))
 caught(const char *fmt, va_list ap)
 {
 	(void)vsnprintf(last_words, sizeof(last_words), fmt, ap);
