@@ -18,7 +18,7 @@ out=$(messages claude-haiku-4-5 "say $word too" -i)
 like "$out" '^HTTP/1.1 200' "a message is answered"
 like "$(grep request "$D/provider.log" | tail -n 1)" "$AKEY" "with the other provider's key"
 id=$(printf '%s\n' "$out" | tr -d '\r' | sed -n 's/^[Xx]-[Rr]equest-[Ii][Dd]: req_//p')
-sha=$(grep request "$D/provider.log" | tail -n 1 | sed -n 's/.*"sha256": *"\([0-9a-f]*\)".*/\1/p')
+sha=$(grep request "$D/provider.log" | tail -n 1 | sed -n 's/.*"sha256":"\([0-9a-f]*\)".*/\1/p')
 gw_stop
 is "$gw_status" 0 "stops cleanly"
 list=$(verify -l "$D/state" 2>&1)

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: ISC
 # kill -9 of each role under load (S6): the log verifies, every call that
 # reached the provider is in exactly one intent, an answered call's record is
-# there, and the gateway serves again.  KILLS=n kills in all (default 120).
+# there, and the gateway serves again.  KILLS=n kills in all (default 100).
 . regress/scenario/lib.sh
-kills=${KILLS:-120}
+kills=${KILLS:-100}
 gw_start
 LOAD_OUT=$D/load; export LOAD_OUT; : > "$LOAD_OUT"
 # Enough load for the whole campaign; ended when it is over.
-perl regress/scenario/load.pl "$PORT" "$K" 16 $((kills * 2)) gpt-4o-mini & load=$!
+perl regress/scenario/load.pl "$PORT" "$K" 16 $((kills * 3)) gpt-4o-mini & load=$!
 back() {	# until a call is answered again: ms
 	t0=$(date +%s%N)
 	for _ in $(seq 400); do
@@ -24,7 +24,8 @@ while [ $n -lt "$kills" ]; do
 		p=$(role_pid $role)
 		[ -n "$p" ] && kill -9 "$p" 2>/dev/null && n=$((n + 1)) && echo $role >> "$D/killed"
 		back >> "$D/back.$role"
-		sleep 0.3
+		# a role's deaths are forgiven by 5 s of life each: 6 s a round
+		sleep 1.1
 	done
 done
 kill $load 2>/dev/null; pkill -P $load 2>/dev/null; wait $load 2>/dev/null
@@ -47,7 +48,7 @@ orphans=$(printf '%s\n' "$last" | sed -n 's/.*orphans=\([0-9]*\).*/\1/p')
 again=$(grep -c 'sent again' "$D/log")
 [ "$again" -gt 0 ]; ok $? "and $again identical batches were sent again"
 # Every digest that the provider logged is in exactly one intent.
-sed -n 's/.*"event": *"request".*"body_sha256": *"\([0-9a-f]*\)".*/\1/p' "$D/provider.log" | sort > "$D/seen"
+sed -n 's/.*"event":"request".*"sha256":"\([0-9a-f]*\)".*/\1/p' "$D/provider.log" | sort > "$D/seen"
 perl -ne 'BEGIN { open my $f, "<", $ARGV[0]; while (<$f>) { chomp; $seen{$_}++ } shift }
     if (/call\.intent/ .. /^$/) { while (/\b([0-9a-f]{64})\b/g) { $n{$1}++ if $seen{$1} } }
     END { for (keys %seen) { $miss++ unless $n{$_}; $dup++ if $seen{$_} > 1 } print "missing=", $miss // 0, " repeated=", $dup // 0, " seen=", scalar keys %seen, "\n" }' \
