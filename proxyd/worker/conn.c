@@ -152,6 +152,7 @@ conn_next(struct conn *c)
 	call_release(c);
 	if (c->state == C_DEAD)
 		return;
+	c->served = 1;
 	http1_init(&c->head);
 	if (c->keep && !c->worker->draining) {
 		c->state = C_HEAD;
@@ -191,12 +192,24 @@ conn_free(struct conn *c)
 	free(c);
 }
 
-/* Idle ones go; the others end with their answer. */
+/*
+ * Idle ones go; the others end with their answer.  A connection that has not
+ * been served yet was opened for a request: it gets a second to send it.
+ */
 void
 conn_drain(struct conn *c)
 {
-	if (c->state == C_HEAD && c->in.len == 0 && c->out.len == 0)
-		conn_kill(c);
+	uint64_t	 soon;
+
+	if (c->state != C_HEAD)
+		return;
+	soon = poll_now() + NS_S;
+	if (c->in.len == 0 && c->deadline > soon) {
+		c->deadline = soon;
+		c->armed = 0;
+	}
+	c->readable = 1;
+	conn_run(c);
 }
 
 /* Sends what is queued; the stall clock runs while something waits. */
@@ -316,7 +329,7 @@ step_head(struct conn *c)
 			return 1;
 		}
 	}
-	if (c->eof || c->worker->draining)
+	if (c->eof || (c->worker->draining && c->served && c->in.len == 0))
 		conn_kill(c);
 	return 0;
 }

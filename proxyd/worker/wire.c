@@ -69,6 +69,8 @@ on_ready(struct worker *w, struct msgr *r, int fd)
 	}
 	w->ready = w->policy != NULL;
 	w->everready |= w->ready;
+	if (w->ready && w->gate && w->patient)
+		worker_serve(w);
 }
 
 /* REDACT has no step behind it yet: a call that gets one is refused. */

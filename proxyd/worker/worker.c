@@ -17,6 +17,7 @@
 #include "proxyd/worker/worker.h"
 
 #define ACCEPTS		32	/* of one slot in a turn */
+#define PATIENCE	2	/* s; connections of a reload wait for READY */
 #define PARENT_PACKETS	64
 #define OTHER_FDS	64	/* channel, log, slots, epoll, spare */
 #define BROKER_QUEUE	(4 * 1024 * 1024)
@@ -149,11 +150,30 @@ worker_freed(struct worker *w)
 {
 	size_t	 i;
 
+	if (w->patient)
+		return;
 	for (i = 0; i < WORKER_SLOTS; i++)
 		if (w->slots[i].fd != -1 && w->slots[i].paused) {
 			w->slots[i].paused = 0;
 			event_add(&w->slots[i].ev, NULL);
 		}
+}
+
+/* READY came, or has taken too long: clients get what there is. */
+void
+worker_serve(struct worker *w)
+{
+	w->patient = 0;
+	evtimer_del(&w->patience);
+	worker_freed(w);
+}
+
+static void
+on_patience(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	worker_serve(arg);
 }
 
 static void
@@ -196,7 +216,8 @@ on_slot(struct worker *w, struct msgr *r, int fd)
 	s->worker = w;
 	evutil_make_socket_nonblocking(fd);
 	event_assign(&s->ev, w->base, fd, EV_READ | EV_PERSIST, on_accept, s);
-	if (event_add(&s->ev, NULL) == -1)
+	s->paused = w->patient;
+	if (!s->paused && event_add(&s->ev, NULL) == -1)
 		fatalx("event_add of slot %u", no);
 }
 
@@ -399,7 +420,7 @@ on_sweep(evutil_socket_t fd, short what, void *arg)
 struct worker *
 worker_new(const struct wlimits *lim)
 {
-	struct timeval	 minute = { 60, 0 };
+	struct timeval	 minute = { 60, 0 }, patience = { PATIENCE, 0 };
 	struct worker	*w;
 	size_t		 i;
 
@@ -420,7 +441,10 @@ worker_new(const struct wlimits *lim)
 	TAILQ_INIT(&w->busy);
 	TAILQ_INIT(&w->deadlinks);
 	event_assign(&w->sweep, w->base, -1, EV_PERSIST, on_sweep, w);
-	if (event_add(&w->sweep, &minute) == -1)
+	evtimer_assign(&w->patience, w->base, on_patience, w);
+	w->patient = 1;
+	if (event_add(&w->sweep, &minute) == -1 ||
+	    evtimer_add(&w->patience, &patience) == -1)
 		fatalx("worker: out of memory");
 	cjson_init();
 	return w;
@@ -531,6 +555,7 @@ worker_free(struct worker *w)
 	}
 	bury(w);
 	event_del(&w->sweep);
+	evtimer_del(&w->patience);
 	event_base_free(w->base);
 	limit_free(w->limit);
 	policy_close(w->policy);

@@ -342,6 +342,7 @@ struct conn {
 	int		 class, loopback;
 	int		 readable, writable, eof, hup;
 	int		 keep;		/* after this answer */
+	int		 served;	/* one request at least */
 	int		 reset;		/* close by reset: an unfinished answer
 					 * of a close-delimited body */
 	int		 headonly, minor;
@@ -395,6 +396,8 @@ struct worker {
 	uint32_t	 nlinks;	/* with those asked for */
 	struct waiter	*wait[WAIT_BUCKETS];
 	struct event	 sweep;		/* idle links, once a minute */
+	struct event	 patience;
+	int		 patient;	/* accepts nothing before READY */
 	int		 draining, stopped, done;
 	uint8_t		 scratch[WORKER_READ];
 };
@@ -418,6 +421,7 @@ void	 worker_unwait(struct worker *, struct waiter *);
 struct conn *worker_waiting(struct worker *, uint64_t key);
 /* A connection ended: accept again. */
 void	 worker_freed(struct worker *);
+void	 worker_serve(struct worker *);	/* READY: accept from now on */
 extern const struct sandbox worker_sandbox;	/* syscalls_linux.c */
 
 /* ---- broker.c side: wire.c, messages of the broker --------------------------------- */

@@ -632,19 +632,25 @@ static void
 drained(void **state)
 {
 	struct rig	*g;
-	struct cl	 a, b;
+	struct cl	 a, b, d;
 	struct eg	 e = { 0 };
 
 	(void)state;
 	g = rig_new(NULL);
 	cl_open(g, &a);
 	cl_open(g, &b);
+	cl_open(g, &d);
 	cl_send(g, &b, "GET /health HTTP/1.1\r\nhost: x\r\n\r\n");
 	cl_want(g, &b, "healthy");
 	rig_call(g, &a, &e, CHAT, BODY);
 	rig_parent(g, M_DRAIN);
 	cl_eof(g, &b);
 	assert_false(g->stopped);
+	/* One that has not said anything yet is still served. */
+	cl_send(g, &d, "GET /health HTTP/1.1\r\nhost: x\r\n\r\n");
+	cl_want(g, &d, "healthy");
+	cl_eof(g, &d);
+	cl_close(&d);
 	eg_head(g, &e, 200, 0, 1);
 	eg_data(g, &e, "1");
 	eg_end(g, &e, END_OK);
