@@ -264,7 +264,8 @@ enum proto_provider { PROV_NOKEY, PROV_DOWN, PROV_UP };
  *		u64 bytes down, raw[32] sha256 up, raw[32] sha256 down, u64 first
  *		byte at (0 none), u64 end at, u8 closer, u8 echoes masked,
  *		str provider's request id, str text for a human
- * UPSTREAM	u32 link, u8 up, u8 end class, str text
+ * UPSTREAM	u32 link, u8 up (0 the upstream closed, 1 it is up, 2 the link
+ *		itself ended), u8 end class, str text
  *
  * BATCH	u64 batch, u16 index, u8 last, rest: a piece of the item run
  *		items: u8 tag, u32 length, bytes.  tags: 'E' entry, 'S' state row

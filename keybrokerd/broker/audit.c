@@ -142,7 +142,7 @@ audit_principal(struct broker *b, struct entry_w *w, const char *key,
 	entry_put_bytes(w, EK_PRINCIPAL, p, sizeof(p));
 }
 
-/* ---- the broker's own life ------------------------------------------------------ */
+/* ---- the broker's own life --------------------------------------------- */
 void
 audit_genesis(struct broker *b)
 {
@@ -249,7 +249,7 @@ audit_shutdown(struct broker *b)
 	audit_end(b);
 }
 
-/* ---- calls ------------------------------------------------------------------------ */
+/* ---- calls ------------------------------------------------------------- */
 void
 audit_claimant(struct broker *b, struct entry_w *w, const struct call *c)
 {

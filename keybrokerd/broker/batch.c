@@ -80,7 +80,7 @@ batch_free(struct broker *b)
 	free(q->wire);
 }
 
-/* ---- the queue ----------------------------------------------------------- */
+/* ---- the queue --------------------------------------------------------- */
 /* Moves what waits to the front of the memory. */
 static void
 compact(struct batch *q)
@@ -258,8 +258,8 @@ batch_then_call(struct broker *b, const struct call *c)
 	memcpy(p + 4, c->id, CALL_ID);
 }
 
-/* ---- sign and send -------------------------------------------------------- */
-/* End of the last unit that still fits into one batch; the first always does. */
+/* ---- sign and send ----------------------------------------------------- */
+/* End of the last unit that fits into one batch; the first always does. */
 static size_t
 gather(struct broker *b)
 {
@@ -285,7 +285,8 @@ gather(struct broker *b)
 			end = at + len;
 	}
 	if (end == q->head && q->unit > q->head)
-		fatalx("batch: a unit of %u entries, %zu bytes", entries, bytes);
+		fatalx("batch: a unit of %u entries, %zu bytes", entries,
+		    bytes);
 	return end;
 }
 
@@ -432,7 +433,7 @@ batch_flush(struct broker *b, struct outbox *o)
 	send_wire(b, o);
 }
 
-/* ---- confirmed ------------------------------------------------------------ */
+/* ---- confirmed --------------------------------------------------------- */
 /* One waiting message whose peer is still the same. */
 static void
 deliver(struct broker *b, const uint8_t *p, size_t len, int is_secret,

@@ -135,7 +135,7 @@ broker_error(struct broker *b, const struct broker_from *from, uint64_t no,
 	outbox_send(o, FROM_WORKER, from->index, &w);
 }
 
-/* ---- the end of a turn ------------------------------------------------------- */
+/* ---- the end of a turn ------------------------------------------------- */
 /* A peer with too many errors is treated as lost, and its link closed. */
 static void
 expel(struct broker *b, const struct broker_from *from, struct outbox *o)
@@ -261,7 +261,7 @@ turn(struct broker *b, struct outbox *o)
 	batch_unit(b);
 }
 
-/* ---- steps ------------------------------------------------------------------------ */
+/* ---- steps ------------------------------------------------------------- */
 static int
 permitted(struct broker *b, const struct broker_from *from,
     const struct msgr *m, int fd)

@@ -37,7 +37,7 @@ void		 broker_tick(struct broker *, uint64_t now, uint64_t wall,
 uint64_t	 broker_next(const struct broker *);
 /* A peer's row, NULL if from names none. */
 struct peer	*broker_peer(struct broker *, const struct broker_from *);
-/* Protocol error of a less trusted peer: count, ERROR (workers), close at 16. */
+/* Protocol error of a less trusted peer: counted, ERROR (workers), 16 close. */
 void		 broker_error(struct broker *, const struct broker_from *,
 		    uint64_t no, uint16_t type, const char *text,
 		    struct outbox *);
@@ -45,7 +45,7 @@ void		 broker_error(struct broker *, const struct broker_from *,
 /* outbox.c */
 struct outbox	*outbox_new(void);
 void		 outbox_free(struct outbox *);
-void		 outbox_clear(struct outbox *);		/* wipes secret payloads */
+void		 outbox_clear(struct outbox *);		/* wipes secrets */
 /* Queue a composed message; an overflowed one is our bug: fatal. */
 void		 outbox_send(struct outbox *, enum from_kind, uint16_t index,
 		    const struct msgw *);
@@ -95,9 +95,9 @@ uint64_t	 gate_next(const struct broker *);
 
 /* call.c: appendix A */
 struct call_arg {
-	struct ask	*ask;			/* CE_ADMIT, CE_CALL, CE_AMEND */
+	struct ask	*ask;		/* CE_ADMIT, CE_CALL, CE_AMEND */
 	const struct durable_token *token;	/* CE_COMMITTED */
-	int		 ok;			/* CE_CREDENTIAL: ready, not failed */
+	int		 ok;		/* CE_CREDENTIAL: ready, not failed */
 	enum proto_cut	 cut;			/* CE_REVOKED */
 	const struct done *done;		/* CE_DONE */
 	const struct outcome *outcome;		/* CE_OUTCOME */
@@ -155,7 +155,7 @@ struct decision {
 	size_t		 nspans;
 	const char	*step;			/* that denied or redacted */
 	char		 detail[256];		/* for REFUSE_NOKEY, _AUTHN */
-	struct authn_who who;			/* known caller, also if refused */
+	struct authn_who who;		/* known caller, also if refused */
 	struct policy_provider provider;
 	struct policy_route route;
 };
@@ -199,8 +199,8 @@ int		 batch_emit(void *, uint8_t kind, const void *id, size_t idlen,
 void		 batch_then(struct broker *, const struct broker_from *to,
 		    uint16_t type, const void *payload, size_t len);
 /* The same with a secret payload; owned (and wiped) from here. */
-void		 batch_then_secret(struct broker *, const struct broker_from *to,
-		    uint16_t type, struct secret *payload);
+void		 batch_then_secret(struct broker *,
+		    const struct broker_from *to, uint16_t type, struct secret *payload);
 /* The call gets CE_COMMITTED. */
 void		 batch_then_call(struct broker *, const struct call *);
 void		 batch_unit(struct broker *);
@@ -318,7 +318,7 @@ void		 seed_roll(struct broker *);
 /* syscalls_linux.c, promises_openbsd.c */
 extern const struct sandbox broker_sandbox;
 
-/* ---- written beside these: admin.c -------------------------------------- */
+/* ---- written beside these: admin.c ------------------------------------- */
 /*
  * Entry points that broker.c calls.
  *

@@ -26,7 +26,7 @@ static const uint16_t	message_of[CE_MAX] = {
 	[CE_CANCEL] = M_CANCEL, [CE_DONE] = M_DONE, [CE_OUTCOME] = M_OUTCOME,
 };
 
-/* ---- telling the peers ----------------------------------------------------- */
+/* ---- telling the peers ------------------------------------------------- */
 static int
 worker_there(const struct broker *b, const struct call *c)
 {
@@ -131,7 +131,7 @@ cut_worker(struct broker *b, struct call *c, enum proto_cut why,
 	outbox_send(o, FROM_WORKER, c->worker, &w);
 }
 
-/* ---- moving ----------------------------------------------------------------- */
+/* ---- moving ------------------------------------------------------------ */
 static void
 enter(struct broker *b, struct call *c, enum call_state state,
     uint64_t deadline)
@@ -182,7 +182,7 @@ why_dead(const struct call *c)
 	return REFUSE_CANCELLED;
 }
 
-/* ---- cells -------------------------------------------------------------------- */
+/* ---- cells ------------------------------------------------------------- */
 static void
 ignore(struct broker *b, struct call *c, enum call_event ev,
     struct call_arg *arg)
@@ -612,7 +612,7 @@ owed(struct broker *b, struct call *c, enum call_event ev,
 	wrong(b, c, ev, arg);
 }
 
-/* ---- appendix A ------------------------------------------------------------------ */
+/* ---- appendix A -------------------------------------------------------- */
 static const cell_fn	cells[CE_MAX][CS_MAX] = {
 	/* FREE, ADMITTED, AMENDING, COMMITTING, WAITCRED, RELEASED,
 	 * SETTLING, CLOSING */

@@ -95,7 +95,7 @@ decide_row(enum refusal r)
 	return &refusals[r < REFUSE_MAX ? r : REFUSE_GATE];
 }
 
-/* ---- the checks ------------------------------------------------------------ */
+/* ---- the checks -------------------------------------------------------- */
 struct facts {
 	struct broker		*b;
 	uint16_t		 worker;
@@ -384,7 +384,7 @@ decide_call(struct broker *b, uint16_t worker, int policy,
 	    sizeof(call_checks) / sizeof(call_checks[0]));
 }
 
-/* ---- saying it --------------------------------------------------------------- */
+/* ---- saying it --------------------------------------------------------- */
 void
 decide_compose(struct msgw *w, uint16_t type, uint64_t no,
     const uint8_t id[CALL_ID], uint8_t dialect, enum refusal r,

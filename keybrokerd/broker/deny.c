@@ -103,7 +103,7 @@ deny_call(struct broker *b, const struct call *c, enum refusal r,
 	audit_end(b);
 }
 
-/* ---- aggregates ----------------------------------------------------------------------- */
+/* ---- aggregates -------------------------------------------------------- */
 static void
 put_fails(struct broker *b, const struct authn_fails *f)
 {

@@ -23,7 +23,7 @@ bad(struct broker *b, uint16_t worker, uint64_t no, uint16_t type,
 	broker_error(b, &from, no, type, text, o);
 }
 
-/* ---- parsing ----------------------------------------------------------------- */
+/* ---- parsing ----------------------------------------------------------- */
 static int
 parse_admit(struct msgr *m, struct ask *a)
 {
@@ -110,7 +110,7 @@ parse_done(struct msgr *m, uint32_t *link, uint64_t *no, uint8_t id[CALL_ID],
 	    d->status <= 999 ? 0 : -1;
 }
 
-/* ---- workers ------------------------------------------------------------------- */
+/* ---- workers ----------------------------------------------------------- */
 /* A call for a new number; NULL: the worker was told. */
 static struct call *
 open_call(struct broker *b, uint16_t worker, const struct ask *a,
@@ -415,7 +415,7 @@ hear_worker(struct broker *b, uint16_t worker, struct msgr *m,
 	admin_message(b, &from, m, o);
 }
 
-/* ---- egresses ------------------------------------------------------------------- */
+/* ---- egresses ---------------------------------------------------------- */
 void
 hear_egress(struct broker *b, uint16_t egress, struct msgr *m,
     struct outbox *o)
@@ -455,7 +455,7 @@ hear_egress(struct broker *b, uint16_t egress, struct msgr *m,
 	call_event(b, c, CE_DONE, &arg);
 }
 
-/* ---- many calls at once ---------------------------------------------------------- */
+/* ---- many calls at once ------------------------------------------------ */
 void
 call_worker_lost(struct broker *b, uint16_t worker, struct outbox *o)
 {

@@ -47,7 +47,7 @@ static struct port	*reading;	/* its message is being handled */
 static int		 message_fd = -1;	/* of that message */
 static int		 blob_fd = -1;	/* of the policy in force */
 
-/* ---- the impure part --------------------------------------------------------- */
+/* ---- the impure part --------------------------------------------------- */
 static void
 fill(void *arg, void *buf, size_t len)
 {
@@ -163,7 +163,7 @@ build_id(struct dl_phdr_info *info, size_t size, void *arg)
 	return 1;
 }
 
-/* ---- ports -------------------------------------------------------------------- */
+/* ---- ports ------------------------------------------------------------- */
 static struct port *
 port(enum from_kind kind, uint16_t index)
 {
@@ -218,7 +218,7 @@ port_close(struct port *p)
 	p->open = 0;
 }
 
-/* ---- the outbox ------------------------------------------------------------------ */
+/* ---- the outbox -------------------------------------------------------- */
 static void
 no_link(const struct out *it)
 {
@@ -306,7 +306,7 @@ move(struct outbox *o, void *arg)
 	outbox_clear(o);
 }
 
-/* ---- the loop ----------------------------------------------------------------------- */
+/* ---- the loop ---------------------------------------------------------- */
 static int
 handle(void *arg, struct msgr *m, int fd)
 {

@@ -29,7 +29,7 @@ adopt(struct peer *p, enum from_kind kind, uint16_t index, struct outbox *o)
 	outbox_act(o, OUT_ADOPT, kind, index);
 }
 
-/* ---- peers ------------------------------------------------------------------ */
+/* ---- peers ------------------------------------------------------------- */
 static void
 lose(struct broker *b, enum from_kind kind, uint16_t index, struct outbox *o)
 {
@@ -140,7 +140,7 @@ on_control(struct broker *b, struct msgr *m, int fd, struct outbox *o)
 	adopt(&c->p, FROM_CONTROL, i, o);
 }
 
-/* ---- secret sources ----------------------------------------------------------- */
+/* ---- secret sources ---------------------------------------------------- */
 /* A source that is one value: it goes straight into a secret. */
 static int
 take_value(struct broker *b, enum proto_source kind, const char *name, int fd,
@@ -261,7 +261,7 @@ on_source(struct broker *b, struct msgr *m, int fd, struct outbox *o)
 	sources_changed(b, kind == SRC_ENVFILE ? NULL : name, o);
 }
 
-/* ---- policy and the rest -------------------------------------------------------- */
+/* ---- policy and the rest ----------------------------------------------- */
 static int
 policy_row(const struct broker *b)
 {

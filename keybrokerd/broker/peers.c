@@ -15,7 +15,7 @@
 
 _Static_assert(WORKER_LINKS == 1 << LINK_BITS, "a link's id ends in its row");
 
-/* ---- links ------------------------------------------------------------------- */
+/* ---- links ------------------------------------------------------------- */
 struct broker_link *
 peers_find(struct broker *b, uint16_t worker, uint32_t id)
 {
@@ -194,16 +194,17 @@ peers_upstream(struct broker *b, uint16_t egress, struct msgr *m,
 	e = &b->egress[egress];
 	if (len >= sizeof(e->text))
 		len = sizeof(e->text) - 1;
-	for (i = 0; i < len; i++)
+	for (i = 0; up != 2 && i < len; i++)
 		e->text[i] = text[i] >= ' ' && text[i] <= '~' ?
 		    (char)text[i] : '?';
-	e->text[len] = '\0';
+	if (up != 2)
+		e->text[len] = '\0';
 	l = find_any(b, id);
 	if (up == 2 && l != NULL && l->provider == e->provider)
 		memset(l, 0, sizeof(*l));
 }
 
-/* ---- egresses ------------------------------------------------------------------ */
+/* ---- egresses ---------------------------------------------------------- */
 struct egress *
 peers_egress(struct broker *b, uint16_t provider)
 {
@@ -275,7 +276,7 @@ peers_spawn(struct broker *b, struct outbox *o)
 	}
 }
 
-/* ---- policies ------------------------------------------------------------------- */
+/* ---- policies ---------------------------------------------------------- */
 uint8_t
 peers_ref(struct broker *b)
 {
@@ -293,7 +294,7 @@ peers_unref(struct broker *b, uint8_t row)
 	b->policies[row] = NULL;
 }
 
-/* ---- loss ------------------------------------------------------------------------ */
+/* ---- loss -------------------------------------------------------------- */
 static void
 worker_lost(struct broker *b, uint16_t index, struct outbox *o)
 {

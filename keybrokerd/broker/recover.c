@@ -148,7 +148,7 @@ recover_delta(struct broker *b, struct msgr *m, struct outbox *o)
 	recover_try(b, o);
 }
 
-/* ---- rows -------------------------------------------------------------------- */
+/* ---- rows -------------------------------------------------------------- */
 /* 1 a row at *at, 0 the end; anything else is fatal: we cannot go on. */
 static int
 next_row(const struct recover *r, size_t *at, struct row *row)
@@ -266,7 +266,7 @@ orphans(struct broker *b, int unclean)
 		log_warnx("recovery: %zu calls had no outcome", n);
 }
 
-/* ---- head ---------------------------------------------------------------------- */
+/* ---- head -------------------------------------------------------------- */
 static void
 open_vault(struct broker *b)
 {

@@ -42,7 +42,7 @@ struct outbox;
 #define RESPONSE_MAX		(256ULL * 1024 * 1024)	/* answer of a call */
 #define NEVER			UINT64_MAX
 
-/* ---- peers --------------------------------------------------------------- */
+/* ---- peers ------------------------------------------------------------- */
 enum from_kind {
 	FROM_PARENT, FROM_WORKER, FROM_EGRESS, FROM_LEDGER, FROM_CONTROL,
 	FROM_MAX
@@ -51,7 +51,7 @@ enum from_kind {
 /* Who speaks, or who is spoken to. */
 struct broker_from {
 	enum from_kind	 kind;
-	uint16_t	 index;		/* row of workers[], egress[], control[] */
+	uint16_t	 index;		/* row of workers[] and so on */
 	int		 lost;		/* the link closed; no message */
 };
 
@@ -79,7 +79,7 @@ struct worker {
 	uint64_t	 last_no;	/* highest call number seen */
 	uint32_t	 ncalls;	/* in all states */
 	uint32_t	 nreserved;	/* COMMITTING to SETTLING */
-	int		 blob_sent;	/* has the current policy's descriptor */
+	int		 blob_sent;	/* has the present policy */
 	uint32_t	 ready_seen;	/* READY sent last, see struct gate */
 	struct broker_link link[WORKER_LINKS];
 };
@@ -99,7 +99,7 @@ struct control {
 	uint8_t		 admin;
 };
 
-/* ---- calls (appendix A) -------------------------------------------------- */
+/* ---- calls (appendix A) ------------------------------------------------ */
 enum call_state {
 	CS_FREE, CS_ADMITTED, CS_AMENDING, CS_COMMITTING, CS_WAITCRED,
 	CS_RELEASED, CS_SETTLING, CS_CLOSING, CS_MAX
@@ -125,7 +125,7 @@ enum call_event {
 #define CH_DONE		0x01
 #define CH_OUTCOME	0x02
 
-/* What CALL, AMEND and (in part) ADMIT say: parsed and bounded, not believed. */
+/* What CALL, AMEND and (in part) ADMIT say: bounded, not believed. */
 struct ask {
 	uint64_t	 no;
 	uint32_t	 link;
@@ -167,15 +167,15 @@ struct call {
 	uint8_t		 redacted;	/* one REDACT was sent */
 	uint8_t		 reserved;	/* holds a reservation (budget.c) */
 	uint8_t		 policy;	/* row of policies[] */
-	uint16_t	 worker;	/* row; with worker_gen, since rows serve again */
+	uint16_t	 worker;	/* row; see worker_gen */
 	uint16_t	 egress;	/* row, egress_gen likewise */
 	uint32_t	 worker_gen, egress_gen;
 	uint32_t	 next_no, next_link, next_free;	/* hash chains, + 1 */
-	uint32_t	 heap;		/* place in the heap of deadlines, + 1 */
+	uint32_t	 heap;		/* place among deadlines, + 1 */
 	uint32_t	 org;
 	uint64_t	 deadline;	/* of the state, or NEVER */
 	uint64_t	 latest;	/* of the call: claim, caps */
-	uint64_t	 expires;	/* of the key, boot time ns; NEVER none */
+	uint64_t	 expires;	/* of the key, boot ns; or NEVER */
 	uint64_t	 began, released;
 	uint64_t	 intent;	/* index in the log */
 	uint8_t		 leaf[32];	/* of the intent */
@@ -192,7 +192,7 @@ struct call {
 	struct outcome	 outcome;
 };
 
-/* ---- governance steps: none yet ----------------------------------------- */
+/* ---- governance steps: none yet ---------------------------------------- */
 enum verdict { VERDICT_PASS, VERDICT_REDACT, VERDICT_DENY };
 
 struct verdict_span {
@@ -208,11 +208,13 @@ struct step {
 	void		*arg;
 };
 
-/* ---- refusals: one row each, decide.c ------------------------------------ */
+/* ---- refusals: one row each, decide.c ---------------------------------- */
 enum refusal {
 	REFUSE_NONE,
-	REFUSE_GATE, REFUSE_CLOSING, REFUSE_SPACE, REFUSE_AUTHN, REFUSE_ROLE, REFUSE_ROUTE, REFUSE_KIND, REFUSE_PROVIDER, REFUSE_DIALECT,
-	REFUSE_LINK, REFUSE_NOKEY, REFUSE_METHOD, REFUSE_PATH, REFUSE_TEXT, REFUSE_LENGTH,
+	REFUSE_GATE, REFUSE_CLOSING, REFUSE_SPACE, REFUSE_AUTHN, REFUSE_ROLE,
+	REFUSE_ROUTE, REFUSE_KIND, REFUSE_PROVIDER, REFUSE_DIALECT,
+	REFUSE_LINK, REFUSE_NOKEY, REFUSE_METHOD, REFUSE_PATH, REFUSE_TEXT,
+	REFUSE_LENGTH,
 	REFUSE_DEADLINE, REFUSE_KEY_CALLS, REFUSE_KEY_BYTES,
 	REFUSE_WORKER, REFUSE_CALLS, REFUSE_STEP, REFUSE_TWICE,
 	/* not by decide: the call was under way */
@@ -229,13 +231,14 @@ struct refusal_row {
 	uint8_t		 no_retry;
 };
 
-/* ---- batches ------------------------------------------------------------- */
+/* ---- batches ----------------------------------------------------------- */
 #define BATCH_SLACK	(24 * 1024)	/* range, head, note behind the items */
 
 struct batch {
 	/*
 	 * Records in order: what the ledger gets ('E' 'S' 'D') and what is done
-	 * at COMMITTED ('c' 'm').  head..taken is outstanding, taken..tail waits.
+	 * at COMMITTED ('c' 'm').  head..taken is
+	 * outstanding, taken..tail waits.
 	 */
 	uint8_t		*mem;
 	size_t		 size, head, taken, tail;
@@ -253,7 +256,7 @@ struct batch {
 	uint64_t	 first;		/* index of the batch's first entry */
 	uint64_t	 committed;	/* size that the ledger confirmed */
 	uint8_t		 committed_root[32];
-	uint8_t		 signed_root[32];	/* result of the outstanding batch */
+	uint8_t		 signed_root[32];	/* of the outstanding batch */
 	uint8_t		 signed_note[32];	/* SHA-256 of its note */
 	uint64_t	 last_commit;	/* when */
 	struct entry_w	 w;
@@ -274,7 +277,7 @@ struct epoch_state {
 	uint8_t		 origin_hash[8];
 };
 
-/* ---- gate and READY ------------------------------------------------------ */
+/* ---- gate and READY ---------------------------------------------------- */
 struct gate {
 	uint8_t		 recovered, space, memory, prompt, closing, dial;
 	uint8_t		 shutdown;	/* its entry is written */
@@ -292,7 +295,7 @@ struct roles_section {
 	char		 text[ROLES_TEXT];
 };
 
-/* ---- environment: the impure part, supplied by main.c or a test ---------- */
+/* ---- environment: the impure part, supplied by main.c or a test -------- */
 struct broker_env {
 	struct rng	 rng;
 	void		*arg;
@@ -314,7 +317,7 @@ struct counters {
 	uint64_t	 errors, mismatches, orphans, settled_at_reservation;
 };
 
-/* ---- aggregates (audit.c) ------------------------------------------------ */
+/* ---- aggregates (audit.c) ---------------------------------------------- */
 #define DENY_ROWS	256
 
 struct deny_row {
@@ -325,14 +328,14 @@ struct deny_row {
 	uint32_t	 n, more;
 };
 
-/* ---- budget (budget.c) --------------------------------------------------- */
+/* ---- budget (budget.c) ------------------------------------------------- */
 struct budget_row {
 	char		 key[16];
 	uint32_t	 calls;
 	uint64_t	 bytes;
 };
 
-/* ---- recovery (recover.c) ------------------------------------------------ */
+/* ---- recovery (recover.c) ---------------------------------------------- */
 enum recover_phase { RC_WAIT, RC_DELTA, RC_READY, RC_DONE };
 
 struct recover {
@@ -348,7 +351,7 @@ struct recover {
 	size_t		 notelen;
 };
 
-/* ---- the whole state ----------------------------------------------------- */
+/* ---- the whole state --------------------------------------------------- */
 struct broker {
 	uint64_t	 now;		/* CLOCK_BOOTTIME ns of this step */
 	uint64_t	 wall;		/* wall clock ms of this step */
@@ -362,7 +365,7 @@ struct broker {
 	struct policy	*policies[POLICIES_MAX];
 	uint8_t		 policy_ids[POLICIES_MAX][32];
 	uint32_t	 policy_refs[POLICIES_MAX];
-	uint64_t	 policy_entry[POLICIES_MAX];	/* index of policy.load */
+	uint64_t	 policy_entry[POLICIES_MAX];	/* its policy.load */
 	int		 policy;	/* row in force, -1 none */
 	struct roles_section sections[ROLES_SECTIONS];
 	size_t		 nsections;
@@ -413,12 +416,12 @@ struct broker {
 	struct counters	 count;
 };
 
-/* ---- outbox -------------------------------------------------------------- */
+/* ---- outbox ------------------------------------------------------------ */
 enum out_act {
 	OUT_SEND,	/* payload to the peer */
 	OUT_BLOB,	/* the same, with the current policy's descriptor */
-	OUT_LINK,	/* make a stream pair: LINKED to worker, EG_LINKED to egress */
-	OUT_ADOPT,	/* the descriptor of this step's message is the peer's link */
+	OUT_LINK,	/* a stream pair: LINKED to worker, EG_LINKED to egress */
+	OUT_ADOPT,	/* this step's descriptor is the peer's link */
 	OUT_CLOSE	/* close the peer's link once its queue is sent */
 };
 

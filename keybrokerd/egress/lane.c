@@ -83,6 +83,7 @@ lane_close(struct lane *l, const char *why)
 	event_free(l->timer);
 	close(l->fd);
 	l->fd = -1;
+	egress_upstream(l->id, 2, END_OK, "");
 }
 
 void

@@ -92,7 +92,7 @@ seen(struct rig *rig, const struct out *it, const uint8_t *p)
 			note(names[i].name);
 }
 
-/* ---- bringing a call into a state ------------------------------------------------- */
+/* ---- bringing a call into a state -------------------------------------- */
 static void
 put_admit(struct msgw *w, const struct ask *a)
 {
@@ -222,7 +222,7 @@ bring(enum call_state want, const char *variant, struct ask *a)
 	return c;
 }
 
-/* ---- the event ------------------------------------------------------------------------ */
+/* ---- the event --------------------------------------------------------- */
 /* What the variant of a CALL, AMEND or ADMIT makes of it. */
 static void
 vary(struct ask *a, const char *variant)
@@ -316,7 +316,7 @@ inject(struct call *c, enum call_event ev, const char *variant,
 	rig_take(r);
 }
 
-/* ---- comparing --------------------------------------------------------------------------- */
+/* ---- comparing --------------------------------------------------------- */
 static void
 marks(const struct call *c)
 {

@@ -19,7 +19,7 @@
 
 static struct rig	*current;
 
-/* ---- environment -------------------------------------------------------------- */
+/* ---- environment ------------------------------------------------------- */
 static void
 fill(void *arg, void *buf, size_t len)
 {
@@ -120,7 +120,7 @@ make_blob(struct rig *r)
 	policy_w_free(w);
 }
 
-/* ---- the ledger ------------------------------------------------------------------ */
+/* ---- the ledger -------------------------------------------------------- */
 static void
 piece(struct rig *r, const uint8_t *p, size_t len)
 {
@@ -236,7 +236,7 @@ apply(struct rig_ledger *l)
 	l->complete = 0;
 }
 
-/* ---- moving --------------------------------------------------------------------------- */
+/* ---- moving ------------------------------------------------------------ */
 void
 rig_take(struct rig *r)
 {
@@ -339,7 +339,7 @@ rig_settle(struct rig *r)
 		;
 }
 
-/* ---- the parent ------------------------------------------------------------------------- */
+/* ---- the parent -------------------------------------------------------- */
 static void
 send_source(struct rig *r, uint8_t kind, const char *name, int fd, size_t len)
 {
@@ -549,7 +549,7 @@ rig_free(struct rig *r)
 	assert_int_equal(secret_in_use(), 0);
 }
 
-/* ---- worker, egress, key --------------------------------------------------------------------- */
+/* ---- worker, egress, key ----------------------------------------------- */
 static void
 make_key(struct rig *r)
 {

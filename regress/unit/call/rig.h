@@ -68,20 +68,20 @@ struct rig	*rig_new(void);
 /* The same on the ledger's state of an earlier life, not yet committed. */
 void		 rig_restart(struct rig *);
 void		 rig_free(struct rig *);
-void		 rig_broker(struct rig *);	/* broker_new + parent's messages */
+void		 rig_broker(struct rig *);	/* with parent's messages */
 void		 rig_hello(struct rig *);	/* HELLO and DELTA */
 /* One message into broker_step; its outbox goes to the ledger and to seen. */
 void		 rig_send(struct rig *, enum from_kind, uint16_t index,
 		    const struct msgw *, int fd);
 void		 rig_lost(struct rig *, enum from_kind, uint16_t index);
-void		 rig_tick(struct rig *, uint64_t ns);	/* clock on, then tick */
+void		 rig_tick(struct rig *, uint64_t ns);	/* clock on, tick */
 void		 rig_flush(struct rig *);
 /* The ledger commits what waits and says so; 0 if nothing waited. */
 int		 rig_commit(struct rig *);
 void		 rig_apply(struct rig *);	/* commits, says nothing */
 void		 rig_settle(struct rig *);	/* until nothing waits */
 void		 rig_committed(struct rig *, struct msgw *);	/* compose */
-void		 rig_take(struct rig *);	/* the outbox, as if transferred */
+void		 rig_take(struct rig *);	/* transfer the outbox */
 void		 rig_peers(struct rig *);	/* worker, egress, key */
 void		 rig_make_link(struct rig *, uint16_t provider);
 void		 rig_credential(struct rig *, const char *value);

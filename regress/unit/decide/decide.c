@@ -63,7 +63,7 @@ send_call(const struct ask *a)
 	rig_send(r, FROM_WORKER, r->worker, &w, -1);
 }
 
-/* ---- one thing wrong ------------------------------------------------------------ */
+/* ---- one thing wrong --------------------------------------------------- */
 static void	 none(struct ask *a) { (void)a; }
 static void	 no_token(struct ask *a) { a->tokenlen = 0; }
 static void	 path(struct ask *a) { a->path[3] = 'x'; }
@@ -317,7 +317,7 @@ test_list(void **state)
 	assert_string_equal(r->led.types[r->led.size - 1], "call.outcome");
 }
 
-/* ---- protocol errors ------------------------------------------------------------------ */
+/* ---- protocol errors --------------------------------------------------- */
 static void
 put_admit(const struct ask *a)
 {
