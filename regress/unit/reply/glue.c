@@ -7,6 +7,9 @@
 void	 reply_run(int, int, const char *, const char *, char *, size_t);
 void	 reply_stream(int, const char *, char *, size_t);
 
+static const enum reply_case cases[] = { RC_AUTH, RC_BAD, RC_METHOD,
+	RC_TOOLARGE, RC_NOTREADY, RC_UPSTREAM };
+
 static void
 copy(struct wbuf *b, char *out, size_t size)
 {
@@ -40,7 +43,7 @@ reply_run(int form, int code, const char *message, const char *step,
 		p.blocked = step;
 		p.noretry = 1;
 	} else
-		reply_problem(&p, code, message);
+		reply_problem(&p, cases[code], message);
 	reply_error(&b, &m, &p);
 	copy(&b, out, size);
 }

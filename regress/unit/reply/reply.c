@@ -17,18 +17,18 @@ void	 reply_stream(int shape, const char *message, char *out, size_t size);
 enum { OPENAI, ANTHROPIC, SHARED, CONTROL };
 
 static const struct {
-	int		 code;		/* enum reply_case */
+	int		 code;		/* place in the list of glue.c */
 	int		 status;
 	const char	*openai, *anthropic, *fields;
 } rows[] = {
 	{ 0, 401, "authentication_error", "authentication_error",
 	    "x-should-retry: false\r\n" },
 	{ 1, 400, "invalid_request_error", "invalid_request_error", "" },
-	{ 4, 405, "invalid_request_error", "invalid_request_error", "" },
-	{ 6, 413, "request_too_large", "request_too_large",
+	{ 2, 405, "invalid_request_error", "invalid_request_error", "" },
+	{ 3, 413, "request_too_large", "request_too_large",
 	    "x-should-retry: false\r\n" },
-	{ 7, 503, "api_error", "api_error", "retry-after: 1\r\n" },
-	{ 9, 502, "upstream_error", "api_error", "" },
+	{ 4, 503, "api_error", "api_error", "retry-after: 1\r\n" },
+	{ 5, 502, "upstream_error", "api_error", "" },
 };
 
 static const char *
