@@ -111,8 +111,9 @@ sub answer {
 		$a{body} = substr($c->{buf}, 0, $l, '');
 	} elsif ($a{head} =~ /^transfer-encoding: *chunked/mi) {
 		CHUNK: for (;;) {
-			while ($c->{buf} !~ /^([0-9a-fA-F]+)\r\n/) { $more->() or last CHUNK; }
-			my ($l, $skip) = (hex $1, length($1) + 2);
+			my $size;
+			until (($size) = $c->{buf} =~ /^([0-9a-fA-F]+)\r\n/) { $more->() or last CHUNK; }
+			my ($l, $skip) = (hex $size, length($size) + 2);
 			while (length $c->{buf} < $skip + $l + 2) { $more->() or last CHUNK; }
 			$a{body} .= substr($c->{buf}, $skip, $l);
 			substr($c->{buf}, 0, $skip + $l + 2) = '';
