@@ -374,7 +374,8 @@ broker_next(const struct broker *b)
 		next = t;
 	if ((t = deny_next(b)) < next)
 		next = t;
-	if (b->gate.opened != 0 && b->gate.servinglen == 0 &&
+	/* a gate that has closed again says nothing: nothing is due */
+	if (b->gate.opened != 0 && b->gate.servinglen == 0 && gate_open(b) &&
 	    (t = b->gate.opened + SERVING_WAIT) < next)
 		next = t;
 	return next;
