@@ -456,8 +456,14 @@ kid_gone(struct keyd *k, struct kid *kid, int status, uint64_t now)
 	kid->up = 0;
 	clean = kid->expected || k->stopping ||
 	    (WIFEXITED(status) && WEXITSTATUS(status) == 0);
-	kid->next_start = reap_died(&kid->reap, status, now, text,
-	    sizeof(text));
+	if (kid->role == ROLE_EGRESS && WIFEXITED(status) &&
+	    WEXITSTATUS(status) == 0) {
+		/* It went with its broker: no fault, no back-off. */
+		strlcpy(text, "its broker is gone", sizeof(text));
+		kid->next_start = now;
+	} else
+		kid->next_start = reap_died(&kid->reap, status, now, text,
+		    sizeof(text));
 	if (kid->expected)
 		kid->next_start = now;
 	if (clean)

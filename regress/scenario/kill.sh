@@ -10,8 +10,8 @@ LOAD_OUT=$D/load; export LOAD_OUT; : > "$LOAD_OUT"
 perl regress/scenario/load.pl "$PORT" "$K" 16 $((kills * 3)) gpt-4o-mini & load=$!
 back() {	# until a call is answered again: ms
 	t0=$(date +%s%N)
-	for _ in $(seq 400); do
-		[ "$(code chat gpt-4o-mini back --max-time 2)" = 200 ] && break
+	for i in $(seq 400); do
+		[ "$(code chat gpt-4o-mini "back $t0 $i" --max-time 2)" = 200 ] && break
 		sleep 0.02
 	done
 	echo $((($(date +%s%N) - t0) / 1000000))
