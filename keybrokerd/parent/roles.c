@@ -362,7 +362,8 @@ kid_start(struct keyd *k, struct kid *kid, uint64_t now)
 	row = row_of(kid->role);
 	memset(&ex, 0, sizeof(ex));
 	if (geteuid() == 0) {
-		priv_uid(kid->role, &ex.uid, &ex.gid);
+		if (priv_uid(kid->role, &ex.uid, &ex.gid) == -1)
+			fatal("uid of %s", row->name);
 		if (row->root != 0)
 			strlcpy(ex.root, row->root == 1 ? k->root_empty :
 			    k->args.statedir, sizeof(ex.root));

@@ -155,8 +155,8 @@ vault_key_make(struct keyd *k)
 		return -1;
 	}
 	memset(&ex, 0, sizeof(ex));
-	if (geteuid() == 0)
-		priv_uid(ROLE_BROKER, &ex.uid, &ex.gid);
+	if (geteuid() == 0 && priv_uid(ROLE_BROKER, &ex.uid, &ex.gid) == -1)
+		fatal("uid of the broker");
 	ex.nofile = 32;
 	ex.memlock = 8 * 1024 * 1024;
 	ex.permissive = k->conf.permissive;

@@ -43,6 +43,8 @@ void
 first_announce(struct proxyd *p)
 {
 	size_t	 i;
+	uid_t	 uid;
+	gid_t	 gid;
 
 	if (p->announced)
 		return;
@@ -56,8 +58,8 @@ first_announce(struct proxyd *p)
 	if (*p->without != '\0')
 		log_info("providers without a key: %s", p->without);
 	log_info("policy %.16s, audit pin %s", p->policy, p->pin);
-	if (geteuid() == 0 && priv_uid(ROLE_WORKER, &(uid_t){ 0 },
-	    &(gid_t){ 0 }) == -1)
+	if (geteuid() == 0 && priv_uid(ROLE_WORKER, &uid, &gid) == 0 &&
+	    uid >= 60800 && uid <= 60815)
 		log_info("the service users do not exist: each role runs under "
 		    "an unnamed uid of 60800-60815");
 	else if (geteuid() != 0)

@@ -256,7 +256,8 @@ worker_start(struct proxyd *p, uint8_t class, unsigned index, uint64_t now)
 	memset(w, 0, sizeof(*w));
 	memset(&ex, 0, sizeof(ex));
 	if (geteuid() == 0) {
-		priv_uid(ROLE_WORKER, &ex.uid, &ex.gid);
+		if (priv_uid(ROLE_WORKER, &ex.uid, &ex.gid) == -1)
+			fatal("uid of the workers");
 		strlcpy(ex.root, p->root_empty, sizeof(ex.root));
 	}
 	ex.nofile = p->conf.connections / p->conf.workers + WORKER_LINKS + 64;
