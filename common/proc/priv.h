@@ -17,7 +17,10 @@ void	 priv_drop(const struct role_exec *, const struct sandbox *,
 /* Parents: bounding set SETUID SETGID SYS_CHROOT NET_BIND_SERVICE KILL (+
  * CHOWN, DAC_OVERRIDE only until files are made). */
 void	 priv_parent(void);
-/* The unnamed uid of a role, 60800 + n (decisions M14); -1 if it has a name. */
+/*
+ * The uid and gid of a role: its named user if all of them exist, else 60800 + n
+ * (decisions M14).  -1: no such role, or that number belongs to somebody.
+ */
 int	 priv_uid(int role, uid_t *, gid_t *);
 
 /* priv_<system>.c: an own, empty network; capabilities that are not listed. */
