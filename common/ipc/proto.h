@@ -61,8 +61,8 @@ X(PEN,		0x0502, BL, DOWN, D, 16,    0)				\
 X(HELLO,	0x0581, BL, UP,   D, 12288, 0)				\
 X(DELTA,	0x0582, BL, UP,   D, MSG_MAX, 0)			\
 X(COMMITTED,	0x0583, BL, UP,   D, 128,   0)				\
-/* egress (later kms, svid, export) - dial */				\
-X(CONNECT,	0x0601, ED, DOWN, D, 16,    0)				\
+/* egress, kms (later svid, export) - dial */				\
+X(CONNECT,	0x0601, ED, DOWN, D, 96,    0)				\
 X(CONNECTED,	0x0681, ED, UP,   D, 64,    1)				\
 X(FAILED,	0x0682, ED, UP,   D, 512,   0)				\
 /* any parent - its role */						\
@@ -97,7 +97,10 @@ X(KP_STATUS,	0x0a04, KP, UP,   D, 8000,  0)				\
 X(KP_READY,	0x0a81, KP, DOWN, D, 512,   0)				\
 X(KP_ASK,	0x0a82, KP, DOWN, D, 16,    0)				\
 X(KP_RELOADED,	0x0a83, KP, DOWN, D, 512,   0)				\
-X(KP_STOPPED,	0x0a84, KP, DOWN, D, 16,    0)
+X(KP_STOPPED,	0x0a84, KP, DOWN, D, 16,    0)				\
+/* broker - kms */							\
+X(EXCHANGE,	0x0b01, BK, DOWN, D, 12288, 0)				\
+X(RESULT,	0x0b81, BK, UP,   D, 12288, 0)
 
 enum proto {
 	M_NONE = 0,
@@ -106,7 +109,7 @@ enum proto {
 #undef X
 };
 
-enum proto_link { PL_WB, PL_CTL, PL_BE, PL_BL, PL_ED, PL_PR, PL_KP };
+enum proto_link { PL_WB, PL_CTL, PL_BE, PL_BL, PL_ED, PL_PR, PL_KP, PL_BK };
 enum proto_dir { PD_UP, PD_DOWN };
 enum proto_class { PC_D, PC_A };
 
@@ -154,7 +157,8 @@ enum proto_class { PC_D, PC_A };
 
 /* ---- small enumerations on the wire (u8 unless said) -------------------- */
 enum proto_role { ROLE_PROXYD, ROLE_KEYBROKERD, ROLE_WORKER, ROLE_BROKER,
-	ROLE_LEDGER, ROLE_EGRESS, ROLE_DIAL, ROLE_PROXYCTL, ROLE_MAX };
+	ROLE_LEDGER, ROLE_EGRESS, ROLE_DIAL, ROLE_PROXYCTL, ROLE_KMS,
+	ROLE_MAX };
 enum proto_kind { KIND_GENERATE, KIND_COUNT, KIND_EMBED, KIND_LIST, KIND_MAX };
 enum proto_dialect { DIALECT_OPENAI, DIALECT_ANTHROPIC, DIALECT_MAX };
 enum proto_scheme { SCHEME_HTTP, SCHEME_HTTPS };
@@ -185,6 +189,38 @@ enum proto_closer { CLOSER_NONE, CLOSER_PROVIDER, CLOSER_CLIENT, CLOSER_EGRESS,
 	CLOSER_BROKER };
 enum proto_cut { CUT_DEADLINE = 1, CUT_REVOKED, CUT_EXPIRED, CUT_CANCELLED,
 	CUT_LOST, CUT_SHUTDOWN };
+
+/* EXCHANGE.op */
+enum proto_kms_op {
+	KMS_FETCH = 1,		/* the raw key from a secret store */
+	KMS_GENERATE,		/* a data key: wrapped and in the clear */
+	KMS_WRAP,		/* the given key, wrapped (new copy, re-wrap) */
+	KMS_UNWRAP,
+	KMS_OP_MAX
+};
+/* RESULT.class */
+enum proto_kms_class {
+	KC_OK,
+	KC_STATE,		/* key disabled, destroyed, deleted, expired */
+	KC_DENIED,		/* policy: we are known and may not */
+	KC_AUTH,		/* credential expired or refused */
+	KC_THROTTLED,
+	KC_UNAVAILABLE,		/* network, 5xx, sealed, time over: try later */
+	KC_INVALID,		/* unwrap refused, wrong key or context, 31 bytes */
+	KC_CONFIG,		/* URI, variable, trust, no such key: an operator */
+	KC_PROTOCOL,		/* an answer that no such service gives */
+	KC_MAX
+};
+#define KR_LATE		0x01	/* credential of a kind that comes up late */
+#define KR_REWRAP	0x02	/* wrapped by an old version of the KEK */
+#define KR_SKEW		0x04	/* our clock is over 60 s wrong: see the text */
+
+#define KMS_URI_MAX	1024
+#define KMS_WRAPPED_MAX	6144	/* AWS: CiphertextBlob */
+#define KMS_CONTEXT_MAX	512
+#define KMS_KEY_LEN	32
+#define KMS_KEYID_MAX	512
+#define KMS_TARGET	0x8000	/* CONNECT: an index of the kms list */
 
 /* CALL.flags */
 #define CF_STREAM	0x0001	/* the client asked for a stream */
@@ -280,7 +316,8 @@ enum proto_provider { PROV_NOKEY, PROV_DOWN, PROV_UP };
  * DELTA	u32 index, u8 last, rest: a piece of the item run ('S' items)
  * PEN		- (hot upgrade, later)
  *
- * CONNECT	u32 cookie, u16 provider
+ * CONNECT	u32 cookie, u16 provider; of kms: u16 KMS_TARGET | row of its list,
+ *		str label that stands for the row's "*" (empty: there is none)
  * CONNECTED+fd	u32 cookie, u8 through a proxy
  * FAILED	u32 cookie, u8 end class, str text
  *
@@ -306,6 +343,17 @@ enum proto_provider { PROV_NOKEY, PROV_DOWN, PROV_UP };
  *		when the set of providers with a key changes
  * LIMITS	u32 connections of this worker, u32 connections of one source
  *		address, u32 header seconds, u32 idle seconds
+ * EXCHANGE	u32 cookie, u8 op, str uri, str version (FETCH: empty the newest,
+ *		"previous", or a version's name), blob wrapped (UNWRAP), blob
+ *		context (a run of {str name, str value}, at most 8, bound to the
+ *		wrapped key; every UNWRAP needs the same bytes), blob key (WRAP,
+ *		GENERATE: 32 bytes that are wrapped where the KMS makes no key
+ *		itself), u32 ms until the answer is wanted
+ * RESULT	u32 cookie, u8 class, u8 KR_* bits, u32 ms to wait (THROTTLED; 0
+ *		unknown), str key id (KEK with its version, or version of the
+ *		secret: kept beside the data), blob wrapped (GENERATE, WRAP), blob
+ *		key (FETCH, GENERATE, UNWRAP: 32 bytes), str text for a human
+ *		(back end, URI without query, principal, permission needed)
  * KP_RELOAD, KP_STOP, KP_STOPPED, KP_ASK	u8 what (KP_ASK as ASK)
  * KP_STATUS	blob text
  * KP_READY	u8 first run, u8 providers with a key, str policy id hex,
@@ -314,7 +362,10 @@ enum proto_provider { PROV_NOKEY, PROV_DOWN, PROV_UP };
  * KP_RELOADED	u8 ok, str text
  */
 
-enum proto_source { SRC_ENV = 1, SRC_ENVFILE, SRC_VAULTKEY_FILE, SRC_ADMIN_ENV };
+enum proto_source { SRC_ENV = 1, SRC_ENVFILE, SRC_VAULTKEY_FILE, SRC_ADMIN_ENV,
+	/* for kms: the file that a variable names; the SOURCE's name is that
+	 * variable's (common/kms/kmsvar.c), not the path */
+	SRC_KMS_FILE };
 enum proto_srcmode { SRC_READ = 1, SRC_MAP };
 
 /* State rows that the ledger keeps for the broker, by kind. */

@@ -31,7 +31,8 @@ static const struct user	users[] = {
 	{ ROLE_BROKER, "_kbroker" },
 	{ ROLE_LEDGER, "_kledger" },
 	{ ROLE_EGRESS, "_kegress" },
-	{ ROLE_DIAL, "_kdial" }
+	{ ROLE_DIAL, "_kdial" },
+	{ ROLE_KMS, "_kkms" }
 };
 
 static void
