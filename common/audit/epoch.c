@@ -134,6 +134,101 @@ epoch_prove(const uint8_t *leaves, uint32_t count, uint32_t epoch,
 	return tree_prove_inclusion(epoch, count, &src, proof, EPOCH_PROOF);
 }
 
+/* Root of n hashes, n a power of two or the number of blocks. */
+static void
+fold(const uint8_t *hashes, uint64_t n, uint8_t out[EPOCH_HASH])
+{
+	struct tree	 t;
+	uint64_t	 i;
+
+	tree_init(&t);
+	for (i = 0; i < n; i++)
+		tree_append(&t, hashes + i * EPOCH_HASH);
+	tree_root(&t, out);
+}
+
+void
+epoch_tops(const uint8_t *leaves, uint32_t count, uint8_t *tops)
+{
+	uint32_t	 i;
+
+	for (i = 0; i < count / EPOCH_BLOCK; i++)
+		fold(leaves + (size_t)i * EPOCH_BLOCK * EPOCH_HASH,
+		    EPOCH_BLOCK, tops + (size_t)i * EPOCH_HASH);
+}
+
+/* What a roll knows of the tree: every top, the leaves of one block. */
+struct block {
+	uint32_t	 first;
+	const uint8_t	*tops;
+	uint8_t		 leaves[EPOCH_BLOCK * EPOCH_HASH];
+};
+
+static int
+block_hash(void *arg, unsigned int level, uint64_t index, uint8_t out[32])
+{
+	struct block	*k;
+	uint64_t	 at, n;
+
+	k = arg;
+	n = (uint64_t)1 << level;
+	at = index << level;
+	if (n >= EPOCH_BLOCK)
+		fold(k->tops + at / EPOCH_BLOCK * EPOCH_HASH, n / EPOCH_BLOCK,
+		    out);
+	else if (at < k->first || at + n > k->first + EPOCH_BLOCK) {
+		errno = EINVAL;
+		return -1;
+	} else
+		fold(k->leaves + (at - k->first) * EPOCH_HASH, n, out);
+	return 0;
+}
+
+static void
+block_derive(struct block *k, const uint8_t seed0[EPOCH_SEED])
+{
+	uint8_t		 seed[EPOCH_SEED], sk[EPOCH_SK], pk[EPOCH_PK];
+	uint32_t	 e;
+
+	memcpy(seed, seed0, sizeof(seed));
+	for (e = 0; e < k->first + EPOCH_BLOCK; e++) {
+		if (e >= k->first) {
+			epoch_key(seed, pk, sk);
+			epoch_leaf(e, pk, k->leaves + (e - k->first) *
+			    EPOCH_HASH);
+		}
+		epoch_next(seed, seed);
+	}
+	sodium_memzero(seed, sizeof(seed));
+	sodium_memzero(sk, sizeof(sk));
+}
+
+int
+epoch_prove_block(const uint8_t seed0[EPOCH_SEED], uint32_t count,
+    uint32_t epoch, const uint8_t *tops, const uint8_t root[EPOCH_HASH],
+    uint8_t proof[EPOCH_PROOF * EPOCH_HASH])
+{
+	struct tree_source	 src;
+	struct block		 k;
+	uint8_t			 all[EPOCH_HASH], one[EPOCH_HASH];
+
+	errno = EINVAL;
+	if (count == 0 || count > EPOCH_COUNT_MAX || epoch >= count ||
+	    count % EPOCH_BLOCK != 0)
+		return -1;
+	k.first = epoch / EPOCH_BLOCK * EPOCH_BLOCK;
+	k.tops = tops;
+	block_derive(&k, seed0);
+	fold(k.leaves, EPOCH_BLOCK, one);
+	fold(tops, count / EPOCH_BLOCK, all);
+	if (memcmp(all, root, sizeof(all)) != 0 || memcmp(one, tops +
+	    (size_t)k.first / EPOCH_BLOCK * EPOCH_HASH, sizeof(one)) != 0)
+		return -1;
+	src.hash = block_hash;
+	src.arg = &k;
+	return tree_prove_inclusion(epoch, count, &src, proof, EPOCH_PROOF);
+}
+
 int
 epoch_check(uint32_t epoch, uint32_t count, const uint8_t pk[EPOCH_PK],
     const uint8_t *proof, size_t n, const uint8_t root[EPOCH_HASH])

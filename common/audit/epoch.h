@@ -19,6 +19,8 @@
 #define EPOCH_SK	64
 #define EPOCH_HASH	32
 #define EPOCH_PROOF	16	/* hashes at EPOCH_COUNT_MAX */
+#define EPOCH_BLOCK	128	/* epochs below one top */
+#define EPOCH_TOPS	(EPOCH_COUNT / EPOCH_BLOCK)
 
 /* seed e+1 = HKDF(seed e, "next"); next may be seed. */
 void	epoch_next(const uint8_t seed[EPOCH_SEED], uint8_t next[EPOCH_SEED]);
@@ -44,6 +46,22 @@ int	epoch_ceremony(const uint8_t seed0[EPOCH_SEED], uint32_t count,
  * Returns the number of hashes, or -1 (EINVAL).
  */
 int	epoch_prove(const uint8_t *leaves, uint32_t count, uint32_t epoch,
+	    uint8_t proof[EPOCH_PROOF * EPOCH_HASH]);
+
+/*
+ * The tops of count leaf hashes, count a multiple of EPOCH_BLOCK: the roots
+ * of their blocks, count / EPOCH_BLOCK * 32 bytes, public.  They are kept, so
+ * that a roll need not derive every key again.
+ */
+void	epoch_tops(const uint8_t *leaves, uint32_t count, uint8_t *tops);
+/*
+ * The same proof as epoch_prove's, from seed 0 and the tops: only the block
+ * of that epoch is derived (5 ms, and 1.5 us for each epoch before it).  -1
+ * (EINVAL): the numbers, or tops, seed and root do not belong together.
+ */
+int	epoch_prove_block(const uint8_t seed0[EPOCH_SEED], uint32_t count,
+	    uint32_t epoch, const uint8_t *tops,
+	    const uint8_t root[EPOCH_HASH],
 	    uint8_t proof[EPOCH_PROOF * EPOCH_HASH]);
 /* 0: pk is the key of that epoch under the pin. */
 int	epoch_check(uint32_t epoch, uint32_t count,

@@ -191,7 +191,10 @@ load_meta(struct broker *b, const struct row *row, int *life)
 		b->epoch.origin[row->len] = '\0';
 	} else if (is(row, "pin") && row->len == sizeof(b->epoch.pin))
 		memcpy(b->epoch.pin, row->val, row->len);
-	else if (is(row, "life") && row->len == 1)
+	else if (is(row, "tops") && row->len == sizeof(b->epoch.tops)) {
+		memcpy(b->epoch.tops, row->val, row->len);
+		b->epoch.have_tops = 1;
+	} else if (is(row, "life") && row->len == 1)
 		*life = row->val[0];
 	else if (is(row, "wall") && row->len == 8)
 		for (b->last_wall = 0, i = 0; i < 8; i++)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The signing key of the log.  The vault record "epoch-seed" holds the number
- * of the epoch in force and seed 0, from which every key follows; all public
- * keys lie under the pin.  Destroying the seeds of past epochs comes with the
+ * of the epoch in force, seed 0, from which every key follows, and the pin,
+ * under which all public keys lie.  The tops of that tree are a public row: a
+ * roll derives the keys of one block only (5 ms; all of them take 0.65 s, and
+ * service would wait for it after each crash).  Destroying the seeds of past epochs comes with the
  * audit issue; until then this file is the only one that sees seed 0.
  */
 #include <stdlib.h>
@@ -12,7 +14,8 @@
 #include "common/text/text.h"
 #include "keybrokerd/broker/broker.h"
 
-#define RECORD		(4 + EPOCH_SEED)
+#define RECORD		(4 + EPOCH_SEED + EPOCH_HASH)
+#define RECORD_BARE	(4 + EPOCH_SEED)	/* before the tops were kept */
 #define ORIGIN_PREFIX	"proxyd.local/"
 
 /* Key pair of epoch e into *sk (a new secret) and pk. */
@@ -34,7 +37,7 @@ derive(const uint8_t seed0[EPOCH_SEED], uint32_t e, uint8_t pk[32],
 	secret_free(&seed);
 }
 
-/* The record {number, seed 0}; takes its bytes from rec, which is used up. */
+/* The record {number, seed 0, pin}; rec has the seed and is used up. */
 static void
 store(struct broker *b, struct secret **rec, uint32_t e)
 {
@@ -45,15 +48,16 @@ store(struct broker *b, struct secret **rec, uint32_t e)
 	p[1] = (uint8_t)(e >> 16);
 	p[2] = (uint8_t)(e >> 8);
 	p[3] = (uint8_t)e;
+	memcpy(p + RECORD_BARE, b->epoch.pin, EPOCH_HASH);
 	if (vault_put(&b->vault, &b->env.rng, VAULT_EPOCH, rec, batch_emit,
 	    b) == -1)
 		fatal("epoch record");
 }
 
-/* All leaves under the pin; the proof of epoch e; 0.65 s. */
+/* All leaves under the pin, and their tops, which are kept; 0.65 s. */
 static size_t
-ceremony(const uint8_t seed0[EPOCH_SEED], uint32_t e, uint8_t pin[32],
-    uint8_t proof[EPOCH_PROOF * EPOCH_HASH])
+ceremony(struct broker *b, const uint8_t seed0[EPOCH_SEED], uint32_t e,
+    uint8_t pin[32], uint8_t proof[EPOCH_PROOF * EPOCH_HASH])
 {
 	uint8_t	*leaves;
 	int	 n;
@@ -64,9 +68,12 @@ ceremony(const uint8_t seed0[EPOCH_SEED], uint32_t e, uint8_t pin[32],
 	if (epoch_ceremony(seed0, EPOCH_COUNT, leaves, NULL, NULL, pin) == -1)
 		fatal("epoch ceremony");
 	n = epoch_prove(leaves, EPOCH_COUNT, e, proof);
+	epoch_tops(leaves, EPOCH_COUNT, b->epoch.tops);
 	free(leaves);
 	if (n == -1)
 		fatal("epoch proof");
+	batch_state(b, ST_META, "tops", 4, b->epoch.tops,
+	    sizeof(b->epoch.tops));
 	return (size_t)n;
 }
 
@@ -110,7 +117,7 @@ seed_found(struct broker *b)
 		fatal("epoch seed");
 	b->env.rng.fill(b->env.rng.arg, secret_bytes(rec) + 4, EPOCH_SEED);
 	derive(secret_bytes(rec) + 4, 0, b->epoch.pk, &b->epoch.sk);
-	n = ceremony(secret_bytes(rec) + 4, 0, b->epoch.pin, proof);
+	n = ceremony(b, secret_bytes(rec) + 4, 0, b->epoch.pin, proof);
 	b->epoch.number = 0;
 	store(b, &rec, 0);
 	batch_state(b, ST_META, "origin", 6, b->epoch.origin,
@@ -126,9 +133,14 @@ record(struct broker *b)
 	struct secret	*rec;
 
 	rec = vault_get(&b->vault, VAULT_EPOCH);
-	if (rec == NULL || secret_len(rec) != RECORD)
+	if (rec == NULL || (secret_len(rec) != RECORD &&
+	    secret_len(rec) != RECORD_BARE))
 		fatalx("the log has entries, but the vault has no epoch seed: "
 		    "the database is not whole");
+	/* the rows beside it are the ledger's word */
+	if (secret_len(rec) == RECORD && memcmp(secret_bytes(rec) +
+	    RECORD_BARE, b->epoch.pin, EPOCH_HASH) != 0)
+		fatalx("the pin in the database is not that of the vault");
 	return secret_bytes(rec);
 }
 
@@ -146,12 +158,38 @@ seed_load(struct broker *b)
 	derive(p + 4, b->epoch.number, b->epoch.pk, &b->epoch.sk);
 }
 
+/*
+ * The proof of epoch e.  A log that was begun before the tops were kept goes
+ * through the ceremony once more.
+ */
+static size_t
+prove(struct broker *b, const uint8_t seed0[EPOCH_SEED], uint32_t e,
+    uint8_t proof[EPOCH_PROOF * EPOCH_HASH])
+{
+	uint8_t	 pin[EPOCH_HASH];
+	size_t	 len;
+	int	 n;
+
+	if (b->epoch.have_tops) {
+		n = epoch_prove_block(seed0, EPOCH_COUNT, e, b->epoch.tops,
+		    b->epoch.pin, proof);
+		if (n == -1)
+			fatalx("the keys of this log do not belong to its pin");
+		return (size_t)n;
+	}
+	len = ceremony(b, seed0, e, pin, proof);
+	if (memcmp(pin, b->epoch.pin, sizeof(pin)) != 0)
+		fatalx("the epoch seed does not belong to the pin of this log");
+	return len;
+}
+
 /* Both keys sign the checkpoint that covers the roll (batch.c). */
 void
 seed_roll(struct broker *b)
 {
+	const uint8_t	*seed0;
 	struct secret	*rec;
-	uint8_t		 proof[EPOCH_PROOF * EPOCH_HASH], pin[32];
+	uint8_t		 proof[EPOCH_PROOF * EPOCH_HASH];
 	size_t		 n;
 	uint32_t	 e;
 
@@ -160,15 +198,15 @@ seed_roll(struct broker *b)
 		fatalx("all %d epochs are used: the log needs a new root",
 		    EPOCH_COUNT);
 	audit_clock(b);
-	rec = secret_dup(record(b), RECORD);
-	if (rec == NULL)
-		fatal("epoch roll");
+	seed0 = record(b) + 4;
 	b->epoch.old_sk = b->epoch.sk;
 	memcpy(b->epoch.old_pk, b->epoch.pk, sizeof(b->epoch.old_pk));
-	derive(secret_bytes(rec) + 4, e, b->epoch.pk, &b->epoch.sk);
-	n = ceremony(secret_bytes(rec) + 4, e, pin, proof);
-	if (memcmp(pin, b->epoch.pin, sizeof(pin)) != 0)
-		fatalx("the epoch seed does not belong to the pin of this log");
+	derive(seed0, e, b->epoch.pk, &b->epoch.sk);
+	n = prove(b, seed0, e, proof);
+	rec = secret_new(RECORD);
+	if (rec == NULL)
+		fatal("epoch roll");
+	memcpy(secret_bytes(rec) + 4, seed0, EPOCH_SEED);
 	b->epoch.number = e;
 	store(b, &rec, e);
 	audit_roll(b, proof, n);

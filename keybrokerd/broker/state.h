@@ -273,6 +273,8 @@ struct epoch_state {
 	struct secret	*sk;		/* 64 bytes */
 	struct secret	*old_sk;	/* until the roll is committed */
 	uint8_t		 pin[32];
+	uint8_t		 tops[EPOCH_TOPS * EPOCH_HASH];
+	int		 have_tops;	/* a log of before has none */
 	char		 origin[NOTE_ORIGIN + 1];
 	uint8_t		 origin_hash[8];
 };

@@ -161,7 +161,7 @@ state_row(struct rig_ledger *l, int put, const uint8_t *p, size_t len)
 			l->rows[i] = l->rows[--l->nrows];
 		return;
 	}
-	assert_true(i < RIG_ROWS && idlen <= 64 && len - 3 - idlen <= 2048);
+	assert_true(i < RIG_ROWS && idlen <= 64 && len - 3 - idlen <= RIG_VALUE);
 	if (i == l->nrows)
 		l->nrows++;
 	row = &l->rows[i];

@@ -17,11 +17,12 @@
 #define RIG_LOCAL	3		/* a local server, no authentication */
 #define RIG_CANARY	"sk-canary-0123456789abcdef"
 #define RIG_ROWS	512
+#define RIG_VALUE	4096		/* the tops of the epoch tree */
 
 struct rig_row {
 	uint8_t		 kind;
 	size_t		 idlen, len;
-	uint8_t		 id[64], val[2048];
+	uint8_t		 id[64], val[RIG_VALUE];
 };
 
 struct rig_ledger {

@@ -116,12 +116,54 @@ ceremony(void **state)
 	assert_int_equal(epoch_check(0, 0, pk, proof, 0, root), -1);
 }
 
+/* The short way gives the same bytes; what does not belong together fails. */
+static void
+blocks(void **state)
+{
+	static const uint32_t	 counts[] = { 128, 256, 384, 1152 };
+	static uint8_t		 leaves[1152 * 32];
+	uint8_t			 seed0[32], root[32], tops[9 * 32];
+	uint8_t			 a[EPOCH_PROOF * 32], b[EPOCH_PROOF * 32];
+	uint32_t		 e;
+	size_t			 i;
+	int			 n;
+
+	(void)state;
+	memset(seed0, 7, sizeof(seed0));
+	for (i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		assert_int_equal(epoch_ceremony(seed0, counts[i], leaves,
+		    NULL, NULL, root), 0);
+		epoch_tops(leaves, counts[i], tops);
+		for (e = 0; e < counts[i]; e += e % 128 == 1 ? 61 : 1) {
+			n = epoch_prove(leaves, counts[i], e, a);
+			assert_int_equal(epoch_prove_block(seed0, counts[i],
+			    e, tops, root, b), n);
+			assert_memory_equal(a, b, (size_t)n * 32);
+		}
+		assert_int_equal(epoch_prove_block(seed0, counts[i],
+		    counts[i], tops, root, b), -1);
+	}
+	tops[8 * 32] ^= 1;
+	assert_int_equal(epoch_prove_block(seed0, 1152, 3, tops, root, b), -1);
+	tops[8 * 32] ^= 1;
+	root[0] ^= 1;
+	assert_int_equal(epoch_prove_block(seed0, 1152, 3, tops, root, b), -1);
+	root[0] ^= 1;
+	seed0[0] ^= 1;
+	assert_int_equal(epoch_prove_block(seed0, 1152, 3, tops, root, b), -1);
+	seed0[0] ^= 1;
+	assert_true(epoch_prove_block(seed0, 1152, 3, tops, root, b) > 0);
+	assert_int_equal(epoch_prove_block(seed0, 1150, 3, tops, root, b), -1);
+	assert_int_equal(epoch_prove_block(seed0, 0, 0, tops, root, b), -1);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest	 tests[] = {
 		cmocka_unit_test(derivation),
 		cmocka_unit_test(ceremony),
+		cmocka_unit_test(blocks),
 	};
 
 	if (sodium_init() == -1)

@@ -47,6 +47,19 @@ rows_of(uint8_t kind)
 	return n;
 }
 
+static struct rig_row *
+row_of_len(size_t len)
+{
+	size_t	 i;
+
+	for (i = 0; i < r->led.nrows; i++)
+		if (r->led.rows[i].kind == ST_META &&
+		    r->led.rows[i].len == len)
+			return &r->led.rows[i];
+	fail_msg("no row of %zu bytes", len);
+	return NULL;
+}
+
 static void
 test_first(void **state)
 {
@@ -126,6 +139,26 @@ test_signers(void **state)
 	batch_unit(r->b);
 	rig_commit(r);
 	assert_int_equal(signatures(), 1);
+}
+
+/* A log from before the tops were kept: one ceremony more, then it has them. */
+static void
+test_tops(void **state)
+{
+	uint32_t	 epoch;
+
+	(void)state;
+	rig_settle(r);
+	epoch = r->b->epoch.number;
+	*row_of_len(EPOCH_TOPS * EPOCH_HASH) = r->led.rows[--r->led.nrows];
+	rig_restart(r);
+	rig_commit(r);
+	assert_int_equal(r->b->epoch.number, epoch + 1);
+	assert_int_equal(r->b->epoch.have_tops, 0);
+	rig_restart(r);
+	rig_commit(r);
+	assert_int_equal(r->b->epoch.number, epoch + 2);
+	assert_int_equal(r->b->epoch.have_tops, 1);
 }
 
 /* CLOSING: new calls are refused, then shutdown, then no roll. */
@@ -290,6 +323,12 @@ test_lies(void **state)
 			r->led.rows[i].kind = 77;
 	must_end("no epoch seed");
 	r->led = *saved;
+	row_of_len(EPOCH_TOPS * EPOCH_HASH)->val[4000] ^= 1;
+	must_end("do not belong to its pin");
+	r->led = *saved;
+	row_of_len(EPOCH_HASH)->val[0] ^= 1;
+	must_end("not that of the vault");
+	r->led = *saved;
 	/* All of it undone: the log goes on. */
 	rig_restart(r);
 	rig_commit(r);
@@ -339,6 +378,7 @@ main(void)
 		cmocka_unit_test(test_first),
 		cmocka_unit_test(test_crash),
 		cmocka_unit_test(test_signers),
+		cmocka_unit_test(test_tops),
 		cmocka_unit_test(test_closing),
 		cmocka_unit_test(test_clock),
 		cmocka_unit_test(test_ready),
