@@ -185,10 +185,28 @@ out/regress/inject: regress/isolation/tools/inject.c
 out/regress/sweep: regress/isolation/tools/sweep.c
 	@mkdir -p out/regress
 	${CC} ${WARN} -O2 -D_GNU_SOURCE -o $@ regress/isolation/tools/sweep.c
+# The broker between model peers on a virtual clock, from a seed.
+out/sim/sim: regress/sim/*.c regress/sim/sim.h mk/sim.sh out/lib/libbroker.a out/lib/libegress.a out/lib/libverify.a ${LIBCOMMON}
+	@sh mk/sim.sh $@ "${CC}" "${ALL_CFLAGS}" "${LDFLAGS}"
 # Secrets in ordinary pages: for the leak sweep's control only.
 ordinary:
 	@sh mk/farm.sh ordinary
 	@${MAKE} -s -j2 -C obj/ordinary all EXTRA_CFLAGS=-DSECRET_ORDINARY
+
+# The control of the durability proofs: records are acknowledged before they
+# are on the device.  Not for service, and keybrokerd -V says so.
+nosync:
+	@sh mk/farm.sh nosync
+	@${MAKE} -s -j2 -C obj/nosync all EXTRA_CFLAGS=-DNOT_FOR_SERVICE
+
+# Longer runs of what regress does in small: make kill KILLS=1000,
+# make order CALLS=100000, make power CUTS=500.
+kill: all provider
+	@KILLS=$${KILLS:-1000} sh regress/scenario/kill.sh
+order: all provider nosync
+	@CALLS=$${CALLS:-100000} sh regress/scenario/order.sh
+power: all provider nosync
+	@CUTS=$${CUTS:-500} sh regress/scenario/power.sh
 
 units: ${UNIT_BIN}
 ${UNIT_BIN}: ${ROLE_LIBS} ${LIBCOMMON} FORCE
@@ -221,6 +239,7 @@ regress:
 	@${MAKE} -s -j2 all provider tools
 	@${MAKE} -s asan-units
 	@${MAKE} -s ordinary
+	@${MAKE} -s nosync
 	@${MAKE} -s fuzz-farm
 	@sh regress/run.sh obj/asan/out/unit/* regress/scenario/*.sh \
 	    regress/isolation/*.sh regress/fuzz/smoke.sh
@@ -240,7 +259,7 @@ clean:
 	find . -name '*.o' -o -name '*.d' | xargs rm -f
 	rm -f proxyd/parent/parse.c keybrokerd/parent/parse.c proxyd/parent/default.c keybrokerd/parent/default.c
 
-.PHONY: tools ordinary all need run install regress regress-peers lint provider units unit asan-units fuzzers fuzz-farm clean FORCE
+.PHONY: tools ordinary nosync kill order power all need run install regress regress-peers lint provider units unit asan-units fuzzers fuzz-farm clean FORCE
 
 -include ${COMMON_OBJ:.o=.d} ${WORKER_OBJ:.o=.d} ${PROXYD_OBJ:.o=.d} ${CTL_OBJ:.o=.d}
 -include ${KEYD_OBJ:.o=.d} ${BROKER_OBJ:.o=.d} ${LEDGER_OBJ:.o=.d} ${EGRESS_OBJ:.o=.d}

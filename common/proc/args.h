@@ -31,6 +31,11 @@ int	 args_conf(const struct args *, const char *file, char *out, size_t);
 /* mkdir -p, each new directory with mode; -1 with errno. */
 int	 args_mkdirs(const char *path, int mode);
 
+/* A build that leaves out what makes records durable says so. */
+#ifdef NOT_FOR_SERVICE
+#define PROXYD_VERSION	"1.0.0 (not for service)"
+#else
 #define PROXYD_VERSION	"1.0.0"
+#endif
 
 #endif

@@ -20,6 +20,18 @@
 #include "common/audit/tree.h"
 #include "common/ipc/msg.h"
 
+/*
+ * The control of the proofs: a ledger that acknowledges what is not on the
+ * device (make nosync).  keybrokerd -V says so of such a build.
+ */
+#ifdef NOT_FOR_SERVICE
+#define LEDGER_SYNC	"PRAGMA synchronous=OFF"
+#define LEDGER_SYNCED	"0"
+#else
+#define LEDGER_SYNC	"PRAGMA synchronous=FULL"
+#define LEDGER_SYNCED	"2"
+#endif
+
 #define LEDGER_DB	"ledger/ledger.db"	/* below the state directory */
 #define LEDGER_RUN	(1024 * 1024)	/* bytes of one batch */
 #define LEDGER_NOTE	8192		/* bytes of a note that we keep */
