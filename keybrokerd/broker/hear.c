@@ -306,6 +306,28 @@ on_call(struct broker *b, uint16_t worker, struct msgr *m, struct outbox *o)
 		call_event(b, c, CE_CALL, &arg);
 }
 
+/*
+ * AMEND without a call.  On its own link and with a new number, the DENY of
+ * that call crossed it: the worker is told, but it is not held against it, and
+ * the body that travelled with it goes.
+ */
+static void
+amend_late(struct broker *b, uint16_t worker, const struct ask *a,
+    uint16_t type, struct outbox *o)
+{
+	struct worker	*w;
+
+	w = &b->workers[worker];
+	bad(b, worker, a->no, type, "no call on this link", o);
+	if (a->no <= w->last_no)
+		return;
+	w->last_no = a->no;
+	if (peers_find(b, worker, a->link) == NULL)
+		return;
+	w->p.errors--;
+	drop_stray(b, worker, a, o);
+}
+
 /* Same call, next number; the link says which. */
 static void
 on_amend(struct broker *b, uint16_t worker, struct msgr *m, struct outbox *o)
@@ -320,7 +342,7 @@ on_amend(struct broker *b, uint16_t worker, struct msgr *m, struct outbox *o)
 	}
 	c = on_link(b, worker, a.link);
 	if (c == NULL) {
-		bad(b, worker, a.no, m->type, "no call on this link", o);
+		amend_late(b, worker, &a, m->type, o);
 		return;
 	}
 	if (c->state == CS_AMENDING &&
