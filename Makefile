@@ -28,6 +28,7 @@ KEYD_SRC !=	ls keybrokerd/parent/*.c 2>/dev/null | grep -v -e _openbsd -e /main.
 BROKER_SRC !=	ls keybrokerd/broker/*.c 2>/dev/null | grep -v -e _openbsd -e /main.c || :
 LEDGER_SRC !=	ls keybrokerd/ledger/*.c 2>/dev/null | grep -v -e _openbsd -e /main.c || :
 EGRESS_SRC !=	ls keybrokerd/egress/*.c 2>/dev/null | grep -v -e _openbsd -e /main.c || :
+TLSKEY_SRC !=	ls keybrokerd/tlskey/*.c 2>/dev/null | grep -v -e _openbsd -e /main.c || :
 DIAL_SRC !=	ls keybrokerd/dial/*.c 2>/dev/null | grep -v -e _openbsd -e /main.c || :
 VERIFY_SRC !=	ls keybrokerd/auditverify/*.c 2>/dev/null | grep -v -e _openbsd -e /main.c || :
 UNITS !=	ls -d regress/unit/*/ 2>/dev/null | sed 's,/$$,,;s,.*/,,' || :
@@ -43,24 +44,27 @@ BROKER_OBJ =	${BROKER_SRC:.c=.o}
 LEDGER_OBJ =	${LEDGER_SRC:.c=.o}
 EGRESS_OBJ =	${EGRESS_SRC:.c=.o}
 DIAL_OBJ =	${DIAL_SRC:.c=.o}
+TLSKEY_OBJ =	${TLSKEY_SRC:.c=.o}
 VERIFY_OBJ =	${VERIFY_SRC:.c=.o}
 
 LIBCOMMON =	out/lib/libcommon.a
-LIB_WORKER =	-ltls -levent_core -ljansson -lcrypto ${LIB_BASE}
+LIB_WORKER =	-ltls -lssl -levent_core -ljansson -lcrypto ${LIB_BASE}
 LIB_BROKER =	-lsodium -lcrypto ${LIB_BASE}
 LIB_LEDGER =	-lsqlite3 -lcrypto ${LIB_BASE}
 LIB_EGRESS =	-lcurl -levent_core -lssl -lcrypto -lsodium ${LIB_BASE}
+LIB_TLSKEY =	-lcrypto ${LIB_BASE}
 LIB_VERIFY =	-lsodium -lcrypto ${LIB_BASE}
 LIB_TEST =	-ltls -levent_core -ljansson -lsqlite3 -lcurl -lssl -lcrypto \
 		-lsodium -lmd ${LIB_BASE} -lcmocka
 ROLE_LIBS =	out/lib/libworker.a out/lib/libbroker.a out/lib/libledger.a \
-		out/lib/libegress.a out/lib/libdial.a out/lib/libverify.a \
+		out/lib/libegress.a out/lib/libdial.a out/lib/libtlskey.a out/lib/libverify.a \
 		out/lib/libkeyd.a out/lib/libproxyd.a out/lib/libctl.a
 
 BINS =		out/sbin/proxyd out/sbin/keybrokerd out/sbin/proxyctl \
 		out/bin/auditverify out/libexec/proxyd/worker \
 		out/libexec/keybrokerd/broker out/libexec/keybrokerd/ledger \
 		out/libexec/keybrokerd/egress out/libexec/keybrokerd/dial \
+		out/libexec/keybrokerd/tlskey \
 		out/libexec/keybrokerd/ledgerdump
 
 all: need ${BINS}
@@ -108,6 +112,9 @@ out/lib/libegress.a: ${EGRESS_OBJ}
 out/lib/libdial.a: ${DIAL_OBJ}
 	@mkdir -p out/lib; rm -f $@
 	ar rcs $@ ${DIAL_OBJ}
+out/lib/libtlskey.a: ${TLSKEY_OBJ}
+	@mkdir -p out/lib; rm -f $@
+	ar rcs $@ ${TLSKEY_OBJ}
 out/lib/libverify.a: ${VERIFY_OBJ}
 	@mkdir -p out/lib; rm -f $@
 	ar rcs $@ ${VERIFY_OBJ}
@@ -147,6 +154,9 @@ out/libexec/keybrokerd/egress: keybrokerd/egress/main.o out/lib/libegress.a ${LI
 out/libexec/keybrokerd/dial: keybrokerd/dial/main.o out/lib/libdial.a ${LIBCOMMON}
 	@mkdir -p out/libexec/keybrokerd
 	${CC} ${LDFLAGS} -o $@ keybrokerd/dial/main.o out/lib/libdial.a ${LIBCOMMON} ${LIB_BASE}
+out/libexec/keybrokerd/tlskey: keybrokerd/tlskey/main.o out/lib/libtlskey.a ${LIBCOMMON}
+	@mkdir -p out/libexec/keybrokerd
+	${CC} ${LDFLAGS} -o $@ keybrokerd/tlskey/main.o out/lib/libtlskey.a ${LIBCOMMON} ${LIB_TLSKEY}
 
 # --- first use ----------------------------------------------------------------
 run:
@@ -197,7 +207,7 @@ ordinary:
 # are on the device.  Not for service, and keybrokerd -V says so.
 nosync:
 	@sh mk/farm.sh nosync
-	@${MAKE} -s -j2 -C obj/nosync all EXTRA_CFLAGS=-DNOT_FOR_SERVICE
+	@${MAKE} -s -j2 -C obj/nosync all EXTRA_CFLAGS="-DNOT_FOR_SERVICE -DSECRET_ORDINARY"
 
 # Longer runs of what regress does in small: make kill KILLS=1000,
 # make order CALLS=100000, make power CUTS=500.
@@ -263,4 +273,4 @@ clean:
 
 -include ${COMMON_OBJ:.o=.d} ${WORKER_OBJ:.o=.d} ${PROXYD_OBJ:.o=.d} ${CTL_OBJ:.o=.d}
 -include ${KEYD_OBJ:.o=.d} ${BROKER_OBJ:.o=.d} ${LEDGER_OBJ:.o=.d} ${EGRESS_OBJ:.o=.d}
--include ${DIAL_OBJ:.o=.d} ${VERIFY_OBJ:.o=.d}
+-include ${TLSKEY_OBJ:.o=.d} ${DIAL_OBJ:.o=.d} ${VERIFY_OBJ:.o=.d}

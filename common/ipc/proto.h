@@ -77,7 +77,12 @@ X(SLOT,		0x0801, PR, DOWN, D, 128,   1)				\
 X(UNSLOT,	0x0802, PR, DOWN, D, 16,    0)				\
 X(DRAIN,	0x0803, PR, DOWN, D, 16,    0)				\
 X(LIMITS,	0x0804, PR, DOWN, D, 64,    0)				\
+/* proxyd parent - worker, keybrokerd parent - tlskey: certificates */	\
+X(CERT,		0x0805, PR, DOWN, D, 64,    1)				\
+X(TLSKEY,	0x0806, PR, DOWN, D, 64,    1)				\
+X(TLSDONE,	0x0807, PR, DOWN, D, 16,    0)				\
 X(STOPPED,	0x0881, PR, UP,   D, 16,    0)				\
+X(TLSREADY,	0x0882, PR, UP,   D, 512,   0)				\
 /* keybrokerd parent - broker, more */					\
 X(LINKUP,	0x0901, PR, DOWN, D, 64,    1)				\
 X(POLICY,	0x0902, PR, DOWN, D, 64,    1)				\
@@ -94,13 +99,21 @@ X(KP_LINKUP,	0x0a01, KP, UP,   D, 64,    1)				\
 X(KP_RELOAD,	0x0a02, KP, UP,   D, 16,    0)				\
 X(KP_STOP,	0x0a03, KP, UP,   D, 16,    0)				\
 X(KP_STATUS,	0x0a04, KP, UP,   D, 8000,  0)				\
+X(KP_CERT,	0x0a05, KP, UP,   D, 64,    1)				\
+X(KP_TLSKEY,	0x0a06, KP, UP,   D, 64,    1)				\
+X(KP_TLSDONE,	0x0a07, KP, UP,   D, 16,    0)				\
+X(KP_TLSLINK,	0x0a08, KP, UP,   D, 64,    1)				\
 X(KP_READY,	0x0a81, KP, DOWN, D, 512,   0)				\
 X(KP_ASK,	0x0a82, KP, DOWN, D, 16,    0)				\
 X(KP_RELOADED,	0x0a83, KP, DOWN, D, 512,   0)				\
 X(KP_STOPPED,	0x0a84, KP, DOWN, D, 16,    0)				\
+X(KP_TLSREADY,	0x0a85, KP, DOWN, D, 512,   0)				\
 /* broker - kms */							\
 X(EXCHANGE,	0x0b01, BK, DOWN, D, 12288, 0)				\
-X(RESULT,	0x0b81, BK, UP,   D, 12288, 0)
+X(RESULT,	0x0b81, BK, UP,   D, 12288, 0)				\
+/* worker - tlskey */							\
+X(SIGN,		0x0c01, WT, UP,   D, 640,   0)				\
+X(SIGNED,	0x0c81, WT, DOWN, D, 640,   0)
 
 enum proto {
 	M_NONE = 0,
@@ -109,7 +122,8 @@ enum proto {
 #undef X
 };
 
-enum proto_link { PL_WB, PL_CTL, PL_BE, PL_BL, PL_ED, PL_PR, PL_KP, PL_BK };
+enum proto_link { PL_WB, PL_CTL, PL_BE, PL_BL, PL_ED, PL_PR, PL_KP, PL_BK,
+	PL_WT };
 enum proto_dir { PD_UP, PD_DOWN };
 enum proto_class { PC_D, PC_A };
 
@@ -141,6 +155,9 @@ enum proto_class { PC_D, PC_A };
 #define SESSION_MAX	128
 #define REASON_MAX	400		/* a sentence for a human */
 #define CREDENTIAL_MAX	3072
+#define CERTS_MAX	8		/* listeners, each may have its own */
+#define CERT_BYTES	(64 * 1024)	/* a certificate with its chain, PEM */
+#define SIGN_BYTES	512		/* RSA of 4096 bits */
 
 /* Deadlines, nanoseconds of CLOCK_BOOTTIME (decisions K13). */
 #define NS_S			1000000000ULL
@@ -153,12 +170,13 @@ enum proto_class { PC_D, PC_A };
 #define DL_FIRST_BYTE		(600 * NS_S)
 #define DL_BETWEEN		(60 * NS_S)
 #define DL_RELEASED		(3600 * NS_S)
+#define DL_SIGN			(250 * NS_MS)	/* a worker waits for tlskey */
 #define DL_SETTLING		(5 * NS_S)
 
 /* ---- small enumerations on the wire (u8 unless said) -------------------- */
 enum proto_role { ROLE_PROXYD, ROLE_KEYBROKERD, ROLE_WORKER, ROLE_BROKER,
 	ROLE_LEDGER, ROLE_EGRESS, ROLE_DIAL, ROLE_PROXYCTL, ROLE_KMS,
-	ROLE_MAX };
+	ROLE_TLSKEY, ROLE_MAX };
 enum proto_kind { KIND_GENERATE, KIND_COUNT, KIND_EMBED, KIND_LIST, KIND_MAX };
 enum proto_dialect { DIALECT_OPENAI, DIALECT_ANTHROPIC, DIALECT_MAX };
 enum proto_scheme { SCHEME_HTTP, SCHEME_HTTPS };
@@ -228,6 +246,11 @@ enum proto_kms_class {
 #define CF_PREFIX	0x0004	/* a routing prefix was removed from model */
 #define CF_ADMITTED	0x0008	/* ADMIT went before under the same number */
 #define CF_UNSHAPED	0x0010	/* token is not of our shape (K4) */
+
+/* SIGN: what is signed, and why it was not (SIGNED.error, 0 = signed). */
+enum proto_sign { SIGN_ECDSA = 1, SIGN_RSA_PKCS1, SIGN_RSA_PSS };
+enum proto_signerror { SIGNERR_NONE, SIGNERR_NOKEY, SIGNERR_FORM,
+	SIGNERR_FAILED };
 
 /* READY.providers[].state */
 enum proto_provider { PROV_NOKEY, PROV_DOWN, PROV_UP };
@@ -327,7 +350,14 @@ enum proto_provider { PROV_NOKEY, PROV_DOWN, PROV_UP };
  * EXIT		-
  * UP		u32 confinement bits (sandbox.h), str what is missing
  * PROBLEM	str text
- * SLOT+fd	u16 slot, u8 class, u8 tls, u8 loopback, str address
+ * SLOT+fd	u16 slot, u8 class, u8 tls (0 none, else the number of a CERT),
+ *		u8 loopback, str address
+ * CERT+fd, KP_CERT+fd	u32 round, u8 number (1-8); fd: a sealed memfd with
+ *		certificate and chain, PEM
+ * TLSKEY+fd, KP_TLSKEY+fd	u32 round, u8 number; fd: the key file, unread
+ * TLSDONE, KP_TLSDONE	u32 round, u8 how many pairs the round has
+ * TLSREADY, KP_TLSREADY	u32 round, u8 ok, str text: what is wrong
+ * KP_TLSLINK+fd	u16 slot, u32 generation: a worker's link to tlskey
  * UNSLOT, DRAIN, STOPPED	u16 slot (DRAIN, STOPPED: 0)
  * LINKUP+fd, KP_LINKUP+fd	u16 slot, u32 generation, u8 class, u64 start wall ms
  * POLICY+fd	raw[32] policy id (= sha256 of the blob), u8 first
@@ -360,6 +390,12 @@ enum proto_provider { PROV_NOKEY, PROV_DOWN, PROV_UP };
  *		str audit pin hex, str names of providers with a key (space
  *		separated), str names of providers without
  * KP_RELOADED	u8 ok, str text
+ *
+ * SIGN		u32 cookie, raw[32] sha256 of the leaf certificate (DER), u8 what,
+ *		blob data: ECDSA a digest of 32, 48 or 64 bytes; RSA_PKCS1 a
+ *		DigestInfo of SHA-256, 384 or 512; RSA_PSS the encoded message of
+ *		RFC 8017 9.1.1 with one of these, salt as long as the digest
+ * SIGNED	u32 cookie, u8 error, blob signature
  */
 
 enum proto_source { SRC_ENV = 1, SRC_ENVFILE, SRC_VAULTKEY_FILE, SRC_ADMIN_ENV,

@@ -32,7 +32,8 @@ static const struct user	users[] = {
 	{ ROLE_LEDGER, "_kledger" },
 	{ ROLE_EGRESS, "_kegress" },
 	{ ROLE_DIAL, "_kdial" },
-	{ ROLE_KMS, "_kkms" }
+	{ ROLE_KMS, "_kkms" },
+	{ ROLE_TLSKEY, "_ktlskey" }
 };
 
 static void
