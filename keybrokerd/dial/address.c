@@ -127,6 +127,27 @@ address_refused(const struct sockaddr *sa, int plain)
 	return "neither IPv4 nor IPv6";
 }
 
+const char *
+address_not_metadata(const struct sockaddr *sa, const char *host)
+{
+	struct sockaddr_in	 in;
+	struct sockaddr_in6	 in6;
+	struct in6_addr		 want6;
+	struct in_addr		 want;
+
+	if (sa->sa_family == AF_INET) {
+		memcpy(&in, sa, sizeof(in));
+		if (inet_pton(AF_INET, host, &want) == 1 && in.sin_addr.s_addr == want.s_addr)
+			return NULL;
+	} else if (sa->sa_family == AF_INET6) {
+		memcpy(&in6, sa, sizeof(in6));
+		if (inet_pton(AF_INET6, host, &want6) == 1 &&
+		    memcmp(&in6.sin6_addr, &want6, sizeof(want6)) == 0)
+			return NULL;
+	}
+	return "not that metadata service's address";
+}
+
 void
 address_text(const struct sockaddr *sa, char *out, size_t size)
 {

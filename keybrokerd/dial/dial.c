@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * CONNECT of an egress: resolve, judge, connect, pass the descriptor.  The
+ * CONNECT of an egress or the kms role: resolve, judge, connect, pass the descriptor.  The
  * addresses of a name are tried one after the other, the next as soon as one
  * fails or stays silent for 250 ms; the first that connects wins.
  */
@@ -16,6 +16,7 @@
 
 #include "common/compat/compat.h"
 #include "common/ipc/permit.h"
+#include "common/kms/kms.h"
 #include "common/log/log.h"
 #include "common/policy/policy.h"
 #include "common/proc/poll.h"
@@ -23,25 +24,28 @@
 
 #define PACKETS		8
 #define QUEUE		(1024 * 1024)
-#define FDS		(2 + PROVIDERS_MAX + DIAL_ACTIVE * DIAL_ADDRS)
+#define CLIENTS		(PROVIDERS_MAX + 1)	/* the kms role as well */
+#define FDS		(2 + CLIENTS + DIAL_ACTIVE * DIAL_ADDRS)
 
 struct target {
 	uint16_t	 provider, port;
 	int		 plain;		/* loopback only */
+	int		 meta;		/* a metadata address, and no other */
 	int		 proxied;
 	int		 suspect;	/* the last connect failed: resolve anew */
 	char		 host[HOST_MAX + 1];
 	struct resolved	 addrs;
 };
 
-struct client {				/* an egress */
+struct client {				/* an egress, or kms */
 	struct msglink	 link;
-	struct target	*target;	/* NULL: free */
+	struct target	*target;	/* NULL: free; &any: kms */
 	int		 writing;
 };
 
 struct attempt {			/* one CONNECT */
 	struct client	*client;	/* NULL: free */
+	struct target	*target;
 	uint32_t	 cookie;
 	size_t		 next;		/* address to try */
 	size_t		 flying;	/* descriptors that connect */
@@ -52,13 +56,17 @@ struct attempt {			/* one CONNECT */
 
 struct waiting {
 	struct client	*client;
+	struct target	*target;
 	uint32_t	 cookie;
 };
 
 static struct pollset	*set;
 static struct target	 targets[PROVIDERS_MAX];
 static size_t		 ntargets;
-static struct client	 clients[PROVIDERS_MAX];
+static struct target	 any;		/* the kms link's: rows of its list */
+static struct kms_targets	 kmslist;
+static struct target	 kmstargets[KMS_TARGETS];
+static struct client	 clients[CLIENTS];
 static struct attempt	 attempts[DIAL_ACTIVE];
 static struct waiting	 queue[DIAL_WAITING];
 static size_t		 qhead, qlen;
@@ -95,19 +103,20 @@ dial_configure(int blob)
 /* ---- answers ----------------------------------------------------------- */
 
 static void
-connected(struct client *c, uint32_t cookie, int fd)
+connected(struct client *c, struct target *t, uint32_t cookie, int fd)
 {
 	struct msgw	 m;
 
 	msg_open(&m, M_CONNECTED);
 	msg_put_u32(&m, cookie);
-	msg_put_u8(&m, (uint8_t)c->target->proxied);
-	c->target->suspect = 0;
+	msg_put_u8(&m, (uint8_t)t->proxied);
+	t->suspect = 0;
 	(void)msg_send(&c->link, &m, fd);
 }
 
 static void
-failed(struct client *c, uint32_t cookie, int end, const char *text)
+failed(struct client *c, struct target *t, uint32_t cookie, int end,
+    const char *text)
 {
 	struct msgw	 m;
 
@@ -115,7 +124,7 @@ failed(struct client *c, uint32_t cookie, int end, const char *text)
 	msg_put_u32(&m, cookie);
 	msg_put_u8(&m, (uint8_t)end);
 	msg_put_str(&m, text);
-	c->target->suspect = 1;
+	t->suspect = 1;
 	(void)msg_send(&c->link, &m, -1);
 }
 
@@ -150,7 +159,7 @@ win(struct attempt *a, size_t i)
 	poll_del(set, fd);
 	a->fd[i] = -1;
 	a->flying--;
-	connected(a->client, a->cookie, fd);
+	connected(a->client, a->target, a->cookie, fd);
 	end_attempt(a);
 }
 
@@ -182,8 +191,8 @@ note(struct attempt *a, size_t i, int error)
 	for (k = 0; k < sizeof(words) / sizeof(words[0]); k++)
 		if (words[k].error == error)
 			what = words[k].text;
-	address_text((struct sockaddr *)&a->client->target->addrs.addr[i],
-	    addr, sizeof(addr));
+	address_text((struct sockaddr *)&a->target->addrs.addr[i], addr,
+	    sizeof(addr));
 	snprintf(a->text, sizeof(a->text), "%s %s", what, addr);
 }
 
@@ -220,9 +229,10 @@ launch(struct attempt *a, size_t i)
 	const char		*why;
 	int			 fd;
 
-	r = &a->client->target->addrs;
+	r = &a->target->addrs;
 	sa = (const struct sockaddr *)&r->addr[i];
-	why = address_refused(sa, a->client->target->plain);
+	why = a->target->meta ? address_not_metadata(sa, a->target->host) :
+	    address_refused(sa, a->target->plain);
 	if (why != NULL) {
 		note_refused(a, sa, why);
 		return 0;
@@ -255,7 +265,7 @@ advance(struct attempt *a, uint64_t now)
 {
 	size_t	 n;
 
-	n = a->client->target->addrs.n;
+	n = a->target->addrs.n;
 	while (a->next < n)
 		if (launch(a, a->next++))
 			break;
@@ -264,7 +274,7 @@ advance(struct attempt *a, uint64_t now)
 	a->stagger = a->next < n ? now + DIAL_STAGGER : UINT64_MAX;
 	if (a->flying > 0)
 		return;
-	failed(a->client, a->cookie, END_CONNECT, a->text);
+	failed(a->client, a->target, a->cookie, END_CONNECT, a->text);
 	end_attempt(a);
 }
 
@@ -296,22 +306,21 @@ on_socket(void *arg, int fd, short revents)
 }
 
 static void
-begin(struct attempt *a, struct client *c, uint32_t cookie)
+begin(struct attempt *a, struct client *c, struct target *t, uint32_t cookie)
 {
-	struct target	*t;
 	uint64_t	 now;
 	size_t		 i;
 
-	t = c->target;
 	memset(a, 0, sizeof(*a));
 	for (i = 0; i < DIAL_ADDRS; i++)
 		a->fd[i] = -1;
 	if (resolve_get(&t->addrs, t->host, t->port, t->suspect) == -1) {
-		failed(c, cookie, END_CONNECT, t->addrs.why);
+		failed(c, t, cookie, END_CONNECT, t->addrs.why);
 		return;
 	}
 	t->suspect = 0;
 	a->client = c;
+	a->target = t;
 	a->cookie = cookie;
 	now = poll_now();
 	a->due = now + DIAL_TOTAL;
@@ -331,7 +340,8 @@ start_waiting(void)
 			qhead = (qhead + 1) % DIAL_WAITING;
 			qlen--;
 			if (w->client->target != NULL)
-				begin(&attempts[i], w->client, w->cookie);
+				begin(&attempts[i], w->client, w->target,
+				    w->cookie);
 		}
 	}
 }
@@ -351,8 +361,9 @@ timers(void)
 		a = &attempts[i];
 		if (a->client != NULL && now >= a->due) {
 			snprintf(text, sizeof(text), "no answer from %.200s "
-			    "in 10 s", a->client->target->host);
-			failed(a->client, a->cookie, END_TIMEOUT, text);
+			    "in 10 s", a->target->host);
+			failed(a->client, a->target, a->cookie, END_TIMEOUT,
+			    text);
 			end_attempt(a);
 		}
 		if (a->client != NULL && now >= a->stagger)
@@ -390,12 +401,52 @@ lose(struct client *c)
 	c->target = NULL;
 }
 
+static void
+enqueue(struct client *c, struct target *t, uint32_t cookie)
+{
+	if (qlen == DIAL_WAITING) {
+		failed(c, t, cookie, END_CONNECT, "too many connects wait");
+		return;
+	}
+	queue[(qhead + qlen) % DIAL_WAITING] = (struct waiting){ c, t, cookie };
+	qlen++;
+}
+
+/* The target of a row of the kms list; another label is another name. */
+static struct target *
+kms_target(size_t row, const char *label)
+{
+	const struct kms_target	*k;
+	struct target		*t;
+	char			 host[HOST_MAX + 1];
+
+	if (row >= kmslist.n)
+		return NULL;
+	k = &kmslist.t[row];
+	t = &kmstargets[row];
+	if (kmstarget_host(k, label, host, sizeof(host)) == -1)
+		return NULL;
+	t->proxied = k->proxy[0] != '\0';
+	t->meta = (k->flags & KT_META) != 0;
+	t->plain = (k->flags & KT_LOOPBACK) != 0;
+	t->port = t->proxied ? k->proxy_port : k->port;
+	if (t->proxied)
+		strlcpy(host, k->proxy, sizeof(host));
+	if (strcmp(t->host, host) != 0) {
+		memset(&t->addrs, 0, sizeof(t->addrs));
+		strlcpy(t->host, host, sizeof(t->host));
+	}
+	return t;
+}
+
 static int
 on_connect(void *arg, struct msgr *r, int fd)
 {
 	struct client	*c;
+	struct target	*t;
+	char		 label[64];
 	uint32_t	 cookie;
-	uint16_t	 provider;
+	uint16_t	 which;
 
 	c = arg;
 	if (permit_check(r->type, PL_ED, PD_DOWN, 0, r->len, fd != -1) == -1) {
@@ -404,19 +455,22 @@ on_connect(void *arg, struct msgr *r, int fd)
 		return -1;
 	}
 	cookie = msg_get_u32(r);
-	provider = msg_get_u16(r);
+	which = msg_get_u16(r);
+	if (c->target == &any)
+		msg_get_str(r, label, sizeof(label));
 	if (msg_end(r) == -1)
 		return -1;
-	if (provider != c->target->provider)
-		failed(c, cookie, END_CONNECT,
+	if (c->target != &any)
+		t = which == c->target->provider ? c->target : NULL;
+	else
+		t = (which & KMS_TARGET) == 0 ? NULL :
+		    kms_target(which & ~KMS_TARGET, label);
+	if (t == NULL)
+		failed(c, c->target, cookie, END_CONNECT, c->target == &any ?
+		    "that host is not on the list of this KMS" :
 		    "that is not the provider of this egress");
-	else if (qlen == DIAL_WAITING)
-		failed(c, cookie, END_CONNECT, "too many connects wait");
-	else {
-		queue[(qhead + qlen) % DIAL_WAITING] =
-		    (struct waiting){ c, cookie };
-		qlen++;
-	}
+	else
+		enqueue(c, t, cookie);
 	return 0;
 }
 
@@ -438,12 +492,12 @@ peer(struct target *t, int fd)
 	struct client	*c;
 	size_t		 i;
 
-	for (i = 0; i < PROVIDERS_MAX; i++)
+	for (i = 0; i < CLIENTS; i++)
 		if (clients[i].target == t)
 			lose(&clients[i]);
-	for (i = 0; i < PROVIDERS_MAX && clients[i].target != NULL; i++)
+	for (i = 0; i < CLIENTS && clients[i].target != NULL; i++)
 		;
-	if (i == PROVIDERS_MAX)
+	if (i == CLIENTS)
 		fatalx("more egresses than providers");
 	c = &clients[i];
 	c->target = t;
@@ -453,31 +507,69 @@ peer(struct target *t, int fd)
 		fatal("poll");
 }
 
-static int
-on_message(void *arg, struct msgr *r, int fd)
+/* The list for the kms role; no exchange may be under way on an older one. */
+static void
+kms_list(int fd)
+{
+	static uint8_t	 buf[KMS_BLOB_MAX];
+	ssize_t		 n;
+	size_t		 i;
+
+	for (i = 0; i < CLIENTS; i++)
+		if (clients[i].target == &any)
+			lose(&clients[i]);
+	n = fd == -1 || lseek(fd, 0, SEEK_SET) == -1 ? -1 :
+	    read(fd, buf, sizeof(buf));
+	if (n <= 0 || kmstarget_decode(&kmslist, buf, (size_t)n) == -1)
+		fatalx("parent: no list of KMS hosts in the blob");
+	memset(kmstargets, 0, sizeof(kmstargets));
+	close(fd);
+}
+
+static void
+on_peer(struct msgr *r, int fd)
 {
 	uint16_t	 provider;
 	size_t		 i;
 	int		 role;
 
-	(void)arg;
-	if (permit_check(r->type, PL_PR, PD_DOWN, 0, r->len, fd != -1) == -1)
-		fatalx("parent: message %s is not for dial",
-		    permit_name(r->type));
-	if (r->type == M_EXIT) {
-		quit = 1;
-		return 0;
-	}
-	role = r->type == M_PEER ? msg_get_u8(r) : -1;
+	role = msg_get_u8(r);
 	provider = msg_get_u16(r);
 	(void)msg_get_u32(r);
-	if (role != ROLE_EGRESS || msg_end(r) == -1 || fd == -1)
+	if ((role != ROLE_EGRESS && role != ROLE_KMS) || msg_end(r) == -1 ||
+	    fd == -1)
 		fatalx("parent: unexpected %s", permit_name(r->type));
+	if (role == ROLE_KMS) {
+		peer(&any, fd);
+		return;
+	}
 	for (i = 0; i < ntargets && targets[i].provider != provider; i++)
 		;
 	if (i == ntargets)
 		fatalx("parent: no provider %u in the blob", provider);
 	peer(&targets[i], fd);
+}
+
+static int
+on_message(void *arg, struct msgr *r, int fd)
+{
+	(void)arg;
+	if (permit_check(r->type, PL_PR, PD_DOWN, 0, r->len, fd != -1) == -1)
+		fatalx("parent: message %s is not for dial",
+		    permit_name(r->type));
+	switch (r->type) {
+	case M_EXIT:
+		quit = 1;
+		break;
+	case M_BLOB:
+		kms_list(fd);
+		break;
+	case M_PEER:
+		on_peer(r, fd);
+		break;
+	default:
+		fatalx("parent: unexpected %s", permit_name(r->type));
+	}
 	return 0;
 }
 
@@ -520,7 +612,7 @@ dial_loop(struct msglink *channel)
 		next = timers();
 		if (qlen > 0)
 			start_waiting();
-		for (i = 0; i < PROVIDERS_MAX; i++)
+		for (i = 0; i < CLIENTS; i++)
 			flush(&clients[i]);
 		if (poll_turn(set, next) == -1)
 			fatal("poll");

@@ -16,7 +16,8 @@
  * The one role on the key side that opens sockets.  Holds nothing.  Believes
  * its parent about destinations; an egress only for which moment to connect:
  * each link is bound to one provider of the blob, and names, ports and
- * addresses never come from it.  Must never hand out a descriptor to an
+ * addresses never come from it.  The kms role's link is bound to the rows of
+ * its list (common/kms/kms.h), of which a row may leave one label open.  Must never hand out a descriptor to an
  * address that the policy does not allow.
  */
 #define DIAL_ADDRS	8		/* addresses of a name that are tried */
@@ -37,6 +38,11 @@
  * NULL if so, else why not (static).
  */
 const char *address_refused(const struct sockaddr *, int plain);
+/*
+ * For a row of the kms list that is a metadata service: is this the very
+ * address that its host, a literal, says?  NULL if so, else why not.
+ */
+const char *address_not_metadata(const struct sockaddr *, const char *host);
 /* "127.0.0.1:80", "[::1]:80". */
 void	 address_text(const struct sockaddr *, char *, size_t);
 
