@@ -22,7 +22,9 @@ void	__wrap_call_event(struct broker *, struct call *, enum call_event,
 
 struct totals	 totals;
 
-/* FREE, ADMITTED, AMENDING, COMMITTING, WAITCRED, RELEASED, SETTLING, CLOSING */
+/*
+ * FREE, ADMITTED, AMENDING, COMMITTING, WAITCRED, RELEASED, SETTLING, CLOSING
+ */
 static const unsigned int	next[CE_MAX][CS_MAX] = {
 	[CE_ADMIT] = { S(ADMITTED) | S(FREE), SAME, SAME, SAME, SAME, SAME,
 	    SAME, SAME },
@@ -142,7 +144,7 @@ event_name(unsigned int e)
 	return events[e];
 }
 
-/* ---- cells -------------------------------------------------------------------- */
+/* ---- cells --------------------------------------------------------------- */
 static void
 judge_cell(unsigned int ev, unsigned int from, unsigned int to)
 {
@@ -182,10 +184,6 @@ __wrap_call_event(struct broker *b, struct call *c, enum call_event ev,
 static int
 event_for(const struct call *c, const struct was *w)
 {
-	const struct policy_provider	*none;
-
-	none = NULL;
-	(void)none;
 	if (step_kind == FROM_LEDGER && step_type == M_COMMITTED)
 		return CE_COMMITTED;
 	if (step_kind == FROM_PARENT && step_type == M_SOURCE)
@@ -283,7 +281,7 @@ check_before(enum from_kind kind, uint16_t index, int lost,
 	memset(touched + nbefore, 0, sizeof(touched) - nbefore);
 }
 
-/* ---- what leaves the broker ------------------------------------------------------ */
+/* ---- what leaves the broker ---------------------------------------------- */
 static int
 holds(const uint8_t *p, size_t len, const void *s, size_t n)
 {
@@ -477,7 +475,7 @@ check_key_dead(int key)
 		sim->revoked[key] = 1;
 }
 
-/* ---- what the tables say ------------------------------------------------------------ */
+/* ---- what the tables say ------------------------------------------------- */
 static void
 check_call(struct broker *b, struct call *c)
 {

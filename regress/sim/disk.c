@@ -64,7 +64,7 @@ static struct {
 	uint8_t		 senthash[32];
 } led;
 
-/* ---- the disk --------------------------------------------------------------- */
+/* ---- the disk ------------------------------------------------------------ */
 static uint32_t
 rd32(const uint8_t *p)
 {
@@ -417,7 +417,7 @@ disk_verify_end(void)
 		finding("%zu rows of open calls are left", disk_opencalls());
 }
 
-/* ---- the ledger ----------------------------------------------------------------- */
+/* ---- the ledger ---------------------------------------------------------- */
 int
 ledger_alive(void)
 {

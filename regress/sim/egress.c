@@ -132,7 +132,7 @@ close_lane(struct eg *g, struct mlane *l, int told)
 	}
 }
 
-/* ---- towards the provider ------------------------------------------------------- */
+/* ---- towards the provider ------------------------------------------------ */
 static void
 answer_later(struct eg *g, struct mlane *l)
 {
@@ -220,7 +220,7 @@ egress_answered(struct ev *e)
 	finish(g, l, bad[i].end, bad[i].status);
 }
 
-/* ---- frames of a worker ------------------------------------------------------------ */
+/* ---- frames of a worker -------------------------------------------------- */
 static int
 on_open(struct eg *g, struct mlane *l, const struct ev *e)
 {
@@ -326,7 +326,7 @@ egress_slink_lost(uint32_t slink)
 	s->eopen = 0;
 }
 
-/* ---- messages of the broker ---------------------------------------------------------- */
+/* ---- messages of the broker ---------------------------------------------- */
 static void
 on_linked(struct eg *g, struct msgr *m, uint32_t slink)
 {
@@ -409,7 +409,7 @@ egress_down(uint32_t row, struct ev *e)
 		finish(g, l, END_CUT, 0);
 }
 
-/* ---- life -------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------- */
 void
 egress_spawned(uint16_t provider)
 {
@@ -490,6 +490,30 @@ egress_kill(uint32_t row)
 		    g->provider, sim->life, NULL, 0);
 }
 
+/* Some call; half of the time one in a rare state, if there is one. */
+static struct call *
+some_call(void)
+{
+	struct call	*c, *best;
+	uint32_t	 i, at;
+	int		 rare;
+
+	best = NULL;
+	rare = often(50);
+	at = chance(sim->b->high);
+	for (i = 0; i < sim->b->high; i++) {
+		c = &sim->b->calls[(at + i) % sim->b->high];
+		if (c->state == CS_FREE || c->ask.kind == KIND_LIST)
+			continue;
+		if (rare && (c->state == CS_WAITCRED ||
+		    c->state == CS_AMENDING))
+			return c;
+		if (best == NULL)
+			best = c;
+	}
+	return best;
+}
+
 /* An egress gone wrong: DONE for a call in whatever state. */
 void
 egress_stray(void)
@@ -497,17 +521,12 @@ egress_stray(void)
 	struct release	 r;
 	struct call	*c;
 	struct eg	*g;
-	uint32_t	 i, at;
+	uint32_t	 i;
 
 	if (sim->b == NULL || sim->b->live == 0)
 		return;
-	at = chance(sim->b->high);
-	for (i = 0; i < sim->b->high; i++) {
-		c = &sim->b->calls[(at + i) % sim->b->high];
-		if (c->state != CS_FREE && c->ask.kind != KIND_LIST)
-			break;
-	}
-	if (i == sim->b->high)
+	c = some_call();
+	if (c == NULL)
 		return;
 	for (i = 0; i < NEGRESS; i++) {
 		g = &sim->eg[i];

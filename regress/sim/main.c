@@ -23,22 +23,21 @@ struct sim	*sim;
 static void
 reset(uint64_t seed)
 {
-	size_t	 keep;
+	struct ev	**heap;
+	struct outbox	*o;
+	size_t		 room;
+	int		 verbose;
 
 	world_clear();
-	keep = offsetof(struct sim, token);
-	{
-		struct ev	**heap = sim->heap;
-		struct outbox	*o = sim->o;
-		size_t		 room = sim->room;
-		int		 verbose = sim->verbose;
-
-		memset(sim, 0, keep);
-		sim->heap = heap;
-		sim->room = room;
-		sim->o = o;
-		sim->verbose = verbose;
-	}
+	heap = sim->heap;
+	room = sim->room;
+	o = sim->o;
+	verbose = sim->verbose;
+	memset(sim, 0, offsetof(struct sim, token));
+	sim->heap = heap;
+	sim->room = room;
+	sim->o = o;
+	sim->verbose = verbose;
 	memset(sim->revoked, 0, sizeof(sim->revoked));
 	sim->seed = seed;
 	sim->rng = seed * 0xd1342543de82ef95ULL + 1;

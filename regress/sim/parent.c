@@ -51,7 +51,7 @@ parent_path(uint16_t provider)
 	return providers[provider - 1].path;
 }
 
-/* ---- the broker's environment ---------------------------------------------- */
+/* ---- the broker's environment -------------------------------------------- */
 static void
 fill(void *arg, void *buf, size_t len)
 {
@@ -157,7 +157,7 @@ make_blob(int which)
 	policy_w_free(w);
 }
 
-/* ---- starting a broker ------------------------------------------------------- */
+/* ---- starting a broker --------------------------------------------------- */
 static void
 send_source(const char *name, int fd, size_t len)
 {
@@ -283,7 +283,7 @@ parent_down(const struct out *it, const uint8_t *p)
 	    sim->life, NULL, 0);
 }
 
-/* ---- the administrator --------------------------------------------------------- */
+/* ---- the administrator --------------------------------------------------- */
 static void
 control(void)
 {
@@ -379,7 +379,7 @@ revoke(enum call_match how, const char *what)
 	world_tick();
 }
 
-/* Quarantine of a worker, an agent, a key: calls end, whatever the disk does. */
+/* Quarantine of a worker, an agent, a key: whatever the disk does. */
 static void
 revoke_direct(void)
 {
@@ -400,7 +400,7 @@ revoke_direct(void)
 	    sim->key[chance(NKEYS)]);
 }
 
-/* ---- a seed ------------------------------------------------------------------------- */
+/* ---- a seed -------------------------------------------------------------- */
 void
 parent_closing(void)
 {

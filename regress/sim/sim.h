@@ -45,7 +45,7 @@ enum fault_kind {
 	F_H_EXPELLED, F_MAX
 };
 
-/* ---- world.c: clock, chance, events, connections -------------------------- */
+/* ---- world.c: clock, chance, events, connections ------------------------- */
 enum ev_kind {
 	EV_UP, EV_UP_LOST,		/* peer -> broker */
 	EV_DOWN, EV_DOWN_LOST,		/* broker -> peer */
@@ -204,7 +204,7 @@ void		 finding(const char *, ...)
 void		 trace(const char *, ...)
 		    __attribute__((format(printf, 1, 2)));
 
-/* ---- disk.c: the ledger and its model disk -------------------------------- */
+/* ---- disk.c: the ledger and its model disk ------------------------------- */
 /* A durable intent, as the disk has it. */
 struct intent {
 	uint8_t		 id[CALL_ID];
@@ -233,7 +233,7 @@ void		 ledger_commit(uint32_t inst);
 void		 ledger_kill(void);
 uint32_t	 ledger_conn(void);
 
-/* ---- egress.c ----------------------------------------------------------------- */
+/* ---- egress.c ------------------------------------------------------------ */
 void		 egress_spawned(uint16_t provider);
 void		 egress_connect(uint32_t row, uint32_t inst);
 void		 egress_down(uint32_t row, struct ev *);
@@ -245,7 +245,7 @@ void		 egress_kill(uint32_t row);
 void		 egress_stray(void);		/* a DONE nobody waits for */
 void		 egress_check(void);
 
-/* ---- worker.c, hostile.c ------------------------------------------------------- */
+/* ---- worker.c, hostile.c ------------------------------------------------- */
 void		 worker_spawned(uint32_t row);
 void		 worker_connect(uint32_t row, uint32_t inst);
 void		 worker_down(uint32_t row, struct ev *);
@@ -269,7 +269,7 @@ void		 hostile_act(struct wk *);
 void		 hostile_poke(struct wk *);
 void		 hostile_silent(struct wk *);
 
-/* ---- parent.c ------------------------------------------------------------------ */
+/* ---- parent.c ------------------------------------------------------------ */
 void		 parent_genesis(void);		/* once: keys and the first log */
 void		 parent_begin(void);		/* a seed starts */
 void		 parent_boot(void);		/* a broker process starts */
@@ -283,7 +283,7 @@ const char	*parent_credential(uint16_t provider);
 uint16_t	 parent_route(uint16_t provider);
 const char	*parent_path(uint16_t provider);
 
-/* ---- check.c -------------------------------------------------------------------- */
+/* ---- check.c ------------------------------------------------------------- */
 void		 check_begin(void);
 void		 check_before(enum from_kind, uint16_t, int lost,
 		    const struct msgr *);

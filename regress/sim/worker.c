@@ -12,7 +12,7 @@
 
 static const char *const	models[] = { "m-ok", "m-redact", "m-deny" };
 
-/* ---- links to egresses ------------------------------------------------------ */
+/* ---- links to egresses --------------------------------------------------- */
 void
 worker_frame_send(uint32_t slink, enum link_type type, uint64_t no,
     uint64_t length, const void *p, size_t len)
@@ -77,7 +77,7 @@ worker_link(struct wk *w, uint16_t provider)
 	conn_send(w->conn, &m);
 }
 
-/* ---- messages ------------------------------------------------------------------ */
+/* ---- messages ------------------------------------------------------------ */
 void
 worker_ask(struct wk *w, struct ask *a, int key, uint16_t provider,
     uint32_t link, const uint8_t *body, size_t len)
@@ -190,7 +190,7 @@ outcome_later(struct wcall *c, uint32_t row)
 	e->type = c->cancelled ? END_CANCELLED : END_OK;
 }
 
-/* ---- a call ------------------------------------------------------------------------ */
+/* ---- a call -------------------------------------------------------------- */
 static void
 send_call(struct wk *w, struct wcall *c, uint16_t type)
 {
@@ -465,7 +465,7 @@ worker_down(uint32_t row, struct ev *e)
 		on_answer(w, e->type, msg_get_u64(&m));
 }
 
-/* ---- the way back -------------------------------------------------------------------- */
+/* ---- the way back -------------------------------------------------------- */
 static void
 link_ended(struct wk *w, int i)
 {
@@ -553,7 +553,7 @@ worker_outcome(struct ev *e)
 		over(w, c);
 }
 
-/* ---- life ------------------------------------------------------------------------------ */
+/* ---- life ---------------------------------------------------------------- */
 static void
 forget_all(struct wk *w)
 {

@@ -15,7 +15,7 @@
 
 static void	 turn_soon(void);
 
-/* ---- chance ------------------------------------------------------------------ */
+/* ---- chance -------------------------------------------------------------- */
 static uint64_t
 next(uint64_t *s)
 {
@@ -93,7 +93,7 @@ finding(const char *fmt, ...)
 	_exit(1);
 }
 
-/* ---- what is under way --------------------------------------------------------- */
+/* ---- what is under way --------------------------------------------------- */
 static int
 before(const struct ev *a, const struct ev *b)
 {
@@ -167,7 +167,7 @@ world_clear(void)
 		free(pop());
 }
 
-/* ---- control links ---------------------------------------------------------------- */
+/* ---- control links ------------------------------------------------------- */
 uint32_t
 conn_new(enum from_kind kind, uint32_t peer)
 {
@@ -252,7 +252,7 @@ world_peer(enum from_kind kind, uint16_t index)
 	return sim->conn[conn_of(kind, index)].peer;
 }
 
-/* ---- what the broker wants done ------------------------------------------------------ */
+/* ---- what the broker wants done ------------------------------------------ */
 static uint32_t	 message_conn;	/* rides with the message at hand */
 
 static void
@@ -423,7 +423,7 @@ turn_soon(void)
 	    EV_TURN, sim->life, 0, NULL, 0);
 }
 
-/* ---- the loop -------------------------------------------------------------------------- */
+/* ---- the loop ------------------------------------------------------------ */
 static void
 up(struct ev *e)
 {
