@@ -11,6 +11,7 @@ use Time::HiRes qw(time sleep);
 my ($port, $key, $conc, $secs, $model, $stream) = @ARGV;
 $| = 1;
 my $end = time() + $secs;
+my $parent = $$;
 for my $c (1 .. $conc) {
 	my $pid = fork() // die "fork";
 	next if $pid;
@@ -18,7 +19,8 @@ for my $c (1 .. $conc) {
 	my $buf = '';
 	open(my $out, '>>', $ENV{LOAD_OUT}) or die;
 	$out->autoflush(1);
-	while (time() < $end) {
+	# An orphan ends: its test is over.
+	while (time() < $end && getppid() == $parent) {
 		if (!$s) {
 			$s = IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port", Timeout => 5);
 			if (!$s) { sleep 0.02; next; }
