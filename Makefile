@@ -252,7 +252,12 @@ regress:
 	@${MAKE} -s nosync
 	@${MAKE} -s fuzz-farm
 	@sh regress/run.sh obj/asan/out/unit/* regress/scenario/*.sh \
-	    regress/isolation/*.sh regress/fuzz/smoke.sh
+	    regress/isolation/*.sh regress/sim/sim.sh regress/model/model.sh \
+	    regress/fuzz/smoke.sh
+
+# One-line mutants of the call table, each of which the cells must catch.
+mutants: ${ROLE_LIBS} ${LIBCOMMON}
+	@sh mk/mutants.sh "${CC}" "${ALL_CFLAGS}" "${LDFLAGS}" "${ROLE_LIBS} ${LIBCOMMON}" "${LIB_TEST}"
 
 # Real clients from other registries; what cannot be had is skipped loudly.
 regress-peers:
@@ -269,8 +274,11 @@ clean:
 	find . -name '*.o' -o -name '*.d' | xargs rm -f
 	rm -f proxyd/parent/parse.c keybrokerd/parent/parse.c proxyd/parent/default.c keybrokerd/parent/default.c
 
-.PHONY: tools ordinary nosync kill order power all need run install regress regress-peers lint provider units unit asan-units fuzzers fuzz-farm clean FORCE
+.PHONY: mutants tools ordinary nosync kill order power all need run install regress regress-peers lint provider units unit asan-units fuzzers fuzz-farm clean FORCE
 
 -include ${COMMON_OBJ:.o=.d} ${WORKER_OBJ:.o=.d} ${PROXYD_OBJ:.o=.d} ${CTL_OBJ:.o=.d}
 -include ${KEYD_OBJ:.o=.d} ${BROKER_OBJ:.o=.d} ${LEDGER_OBJ:.o=.d} ${EGRESS_OBJ:.o=.d}
 -include ${TLSKEY_OBJ:.o=.d} ${DIAL_OBJ:.o=.d} ${VERIFY_OBJ:.o=.d}
+-include proxyd/parent/main.d proxyd/worker/main.d proxyd/proxyctl/main.d
+-include keybrokerd/parent/main.d keybrokerd/broker/main.d keybrokerd/ledger/main.d
+-include keybrokerd/egress/main.d keybrokerd/dial/main.d keybrokerd/tlskey/main.d
