@@ -126,7 +126,7 @@ gw_spawn() {
 	OKEY=${OKEY-sk-test-$(random_word)$(random_word)}
 	AKEY=${AKEY-sk-ant-test-$(random_word)$(random_word)}
 	env ${OKEY:+OPENAI_API_KEY="$OKEY"} ${AKEY:+ANTHROPIC_API_KEY="$AKEY"} \
-	    "$OUT/sbin/proxyd" -d ${VERBOSE:+-v} -c "$D/conf" -s "$D/state" \
+	    ${GW_WRAP:-} "$OUT/sbin/proxyd" -d ${VERBOSE:+-v} -c "$D/conf" -s "$D/state" \
 	    ${GW_ARGS:-} >> "$D/log" 2>&1 &
 	gw_pid=$!
 }
