@@ -65,7 +65,7 @@ describe(const struct reap *r, int status, char *text, size_t size)
 uint64_t
 reap_died(struct reap *r, int status, uint64_t now, char *text, size_t size)
 {
-	uint64_t	 delay, forgiven;
+	uint64_t	 delay, forgiven, most;
 	uint32_t	 i;
 
 	forgiven = (now - r->started) / FORGIVEN;
@@ -80,10 +80,11 @@ reap_died(struct reap *r, int status, uint64_t now, char *text, size_t size)
 	if (r->stopped)
 		return UINT64_MAX;
 	delay = r->recent == 0 ? 0 : FIRST_DELAY;
-	for (i = 1; i < r->recent && delay < LAST_DELAY; i++)
+	most = r->most == 0 ? LAST_DELAY : r->most;
+	for (i = 1; i < r->recent && delay < most; i++)
 		delay *= 2;
-	if (delay > LAST_DELAY)
-		delay = LAST_DELAY;
+	if (delay > most)
+		delay = most;
 	r->recent++;
 	return now + delay;
 }

@@ -16,6 +16,7 @@ struct reap {
 	uint32_t	 sigsys;	/* in the last minute */
 	uint64_t	 sigsys_at[2];	/* the last two, newest first */
 	uint64_t	 started;
+	uint64_t	 most;		/* longest back-off, ns; 0: 60 s */
 	int		 stopped;	/* no respawn any more */
 };
 

@@ -67,6 +67,28 @@ test_backoff_kept(void **state)
 	    now + 100 * MS);
 }
 
+/* A role may have a shorter longest wait. */
+static void
+test_most(void **state)
+{
+	struct reap	 r;
+	uint64_t	 now, next;
+	int		 i;
+
+	(void)state;
+	memset(&r, 0, sizeof(r));
+	r.most = 3 * S;
+	now = next = 1000 * S;
+	for (i = 0; i < 10; i++) {
+		reap_started(&r, next);
+		now = next;
+		next = reap_died(&r, SIGNALED(SIGABRT), now, text,
+		    sizeof(text));
+		assert_true(next <= now + 3 * S);
+	}
+	assert_true(next == now + 3 * S);
+}
+
 /* Deaths by SIGSYS at these seconds; 1 if the last one stops the role. */
 static int
 stops(const int *at, size_t n)
@@ -131,6 +153,7 @@ main(void)
 	const struct CMUnitTest	 tests[] = {
 		cmocka_unit_test(test_backoff),
 		cmocka_unit_test(test_backoff_kept),
+		cmocka_unit_test(test_most),
 		cmocka_unit_test(test_sigsys),
 		cmocka_unit_test(test_other_signals)
 	};
