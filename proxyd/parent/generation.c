@@ -448,6 +448,18 @@ generation_drain(struct proxyd *p, uint64_t now)
 			drain(p, &p->workers[i], now);
 }
 
+/* The grace is over now: EXIT, so that each stream gets its error event. */
+void
+generation_hurry(struct proxyd *p, uint64_t now)
+{
+	size_t	 i;
+
+	for (i = 0; i < WK_MAX; i++)
+		if (p->workers[i].state == WK_DRAINING &&
+		    p->workers[i].drain_until > now)
+			p->workers[i].drain_until = now;
+}
+
 void
 generation_kill(struct proxyd *p, int sig)
 {

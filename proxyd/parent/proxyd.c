@@ -204,9 +204,10 @@ stop(struct proxyd *p, uint64_t now)
 		slot_close(p);
 		generation_drain(p, now);
 		p->stop_until = now + (uint64_t)(p->conf.grace + 3) * NS_S;
-	} else {
+	} else if (p->stopping == 1) {
 		log_warnx("stopping at once");
-		p->stop_until = now;
+		p->stop_until = now + 3 * NS_S;
+		generation_hurry(p, now);
 	}
 }
 

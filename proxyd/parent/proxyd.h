@@ -102,6 +102,7 @@ void	 generation_reload(struct proxyd *);
 void	 generation_link(struct proxyd *, struct wk *);
 void	 generation_died(struct proxyd *, pid_t, int status, uint64_t now);
 void	 generation_drain(struct proxyd *, uint64_t now);
+void	 generation_hurry(struct proxyd *, uint64_t now);
 void	 generation_kill(struct proxyd *, int sig);
 int	 generation_alive(const struct proxyd *);
 uint64_t generation_deadline(const struct proxyd *);

@@ -414,14 +414,15 @@ cmd_first(int fd, int json, int argc, char **argv)
 static const struct command {
 	const char	*name;
 	int		(*fn)(int, int, int, char **);
+	int		 alone;		/* takes nothing */
 } commands[] = {
-	{ "status",	cmd_status },
-	{ "stop",	cmd_stop },
-	{ "reload",	cmd_reload },
-	{ "agent",	cmd_agent },
-	{ "key",	cmd_key },
-	{ "first",	cmd_first },
-	{ "admin-key",	cmd_adminkey },
+	{ "status",	cmd_status,	1 },
+	{ "stop",	cmd_stop,	1 },
+	{ "reload",	cmd_reload,	1 },
+	{ "agent",	cmd_agent,	0 },
+	{ "key",	cmd_key,	0 },
+	{ "first",	cmd_first,	0 },
+	{ "admin-key",	cmd_adminkey,	1 },
 };
 
 int
@@ -431,6 +432,7 @@ command_run(int fd, int json, int argc, char **argv)
 
 	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (strcmp(commands[i].name, argv[0]) == 0)
-			return commands[i].fn(fd, json, argc, argv);
+			return commands[i].alone && argc > 1 ? 2 :
+			    commands[i].fn(fd, json, argc, argv);
 	return 2;
 }
