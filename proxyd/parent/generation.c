@@ -108,6 +108,43 @@ generation_link(struct proxyd *p, struct wk *w)
 		log_warn("LINKUP");
 }
 
+/* And one to tlskey, where something listens with TLS. */
+static void
+tlslink(struct proxyd *p, struct wk *w)
+{
+	struct msgw	 m;
+	int		 fd[2];
+
+	if ((w->state != WK_UP && w->state != WK_DRAINING) ||
+	    !certificate_used(&p->conf))
+		return;
+	if (msg_pair(fd) == -1) {
+		log_warn("socketpair");
+		return;
+	}
+	msg_open(&m, M_PEER);
+	msg_put_u8(&m, ROLE_TLSKEY);
+	msg_put_u16(&m, 0);
+	msg_put_u32(&m, w->generation);
+	if (msg_send(&w->channel, &m, fd[0]) == -1)
+		log_warn("PEER");
+	msg_open(&m, M_KP_TLSLINK);
+	msg_put_u16(&m, (uint16_t)w->index);
+	msg_put_u32(&m, w->generation);
+	if (msg_send(&p->key, &m, fd[1]) == -1)
+		log_warn("TLSLINK");
+}
+
+/* Another life of tlskey: the old links are dead. */
+void
+generation_tlslinks(struct proxyd *p)
+{
+	size_t	 i;
+
+	for (i = 0; i < WK_MAX; i++)
+		tlslink(p, &p->workers[i]);
+}
+
 static void
 drain(struct proxyd *p, struct wk *w, uint64_t now)
 {
@@ -149,6 +186,7 @@ worker_up(struct proxyd *p, struct wk *w, struct msgr *m)
 	w->state = WK_UP;
 	send_limits(p, w);
 	generation_link(p, w);
+	tlslink(p, w);
 	slot_give(p, w, w->index);
 	if (old != NULL)
 		drain(p, old, poll_now());
@@ -366,16 +404,17 @@ generation_deadline(const struct proxyd *p)
 {
 	const struct wk	*w;
 	const struct seat *s;
-	uint64_t	 t, d;
+	uint64_t	 t, d, now;
 	unsigned	 i, class;
 
 	t = UINT64_MAX;
+	now = poll_now();
 	for (i = 0; i < WK_MAX; i++) {
 		w = &p->workers[i];
 		if (w->state == WK_DRAINING) {
 			d = w->drain_until;
-			if (d <= poll_now())
-				d = poll_now() + 100 * NS_MS;
+			if (d <= now)
+				d = now + 100 * NS_MS;
 			t = d < t ? d : t;
 		} else if (w->state == WK_UP && w->started + WORKER_LIFE < t)
 			t = w->started + WORKER_LIFE + 1;
@@ -389,7 +428,9 @@ generation_deadline(const struct proxyd *p)
 			s = &p->seats[class][i];
 			if (s->next_start != 0 && s->next_start < t)
 				t = s->next_start;
+			/* once: without a neighbour there is no lending */
 			if (s->empty_since != 0 && !s->lent &&
+			    s->empty_since + LEND_AFTER > now &&
 			    s->empty_since + LEND_AFTER < t)
 				t = s->empty_since + LEND_AFTER;
 		}
