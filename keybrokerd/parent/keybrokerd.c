@@ -368,6 +368,7 @@ keyd_run(int argc, char **argv)
 	k.poll = poll_new(KEYD_KIDS * 2 + 8);
 	msglink_init(&k.proxyd, ROLE_FD_CHANNEL, 0);
 	roles_init(&k);
+	tlspair_init(&k);
 	if ((r = prepare(&k)) != 0)
 		return start_failed(&k, r);
 	if (geteuid() == 0)

@@ -82,7 +82,20 @@ struct kid {
 	int		 gone;		/* and no other follows */
 };
 
-#define KEYD_KIDS	(3 + PROVIDERS_MAX)
+#define KEYD_KIDS	(5 + PROVIDERS_MAX)
+
+/* ---- listeners' certificates and key files, unread (tlspair.c) ---------------- */
+struct tlsround {
+	int		 used, whole;
+	uint32_t	 no;
+	uint8_t		 n;
+	int		 cert[CERTS_MAX], key[CERTS_MAX];	/* -1 none */
+};
+
+struct tlspair {
+	struct tlsround	 good[2];	/* newest first */
+	struct tlsround	 next;		/* arriving, not yet judged */
+};
 
 struct keyd {
 	struct args	 args;
@@ -103,6 +116,7 @@ struct keyd {
 	uint64_t	 next_watch;
 	char		 root_empty[PATH_MAX + 8];
 	char		 proxyd_status[8000];
+	struct tlspair	 tls;
 };
 
 /* parse.y */
@@ -144,6 +158,11 @@ int	 message_kid(void *arg, struct msgr *, int fd);
 int	 message_broker(struct keyd *, struct msgr *);
 int	 message_proxyd(void *arg, struct msgr *, int fd);
 void	 message_policy(struct keyd *, int first);
+/* tlspair.c */
+void	 tlspair_init(struct keyd *);
+int	 tlspair_proxyd(struct keyd *, struct msgr *, int fd);
+void	 tlspair_up(struct keyd *, struct kid *);
+void	 tlspair_ready(struct keyd *, struct msgr *);
 /* control.c */
 int	 control_listen(struct keyd *);
 void	 control_accept(void *arg, int fd, short revents);

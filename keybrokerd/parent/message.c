@@ -142,6 +142,8 @@ message_proxyd(void *arg, struct msgr *m, int fd)
 	k = arg;
 	if (permit_check(m->type, PL_KP, PD_UP, 0, m->len, fd != -1) == -1)
 		fatalx("proxyd sent an unexpected message %u", m->type);
+	if (tlspair_proxyd(k, m, fd))
+		return 0;
 	switch (m->type) {
 	case M_KP_LINKUP:
 		on_linkup(k, m, fd);

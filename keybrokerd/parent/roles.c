@@ -35,6 +35,7 @@ static const struct role_row {
 	{ ROLE_EGRESS, "keybrokerd/egress", "egress", 1, 2, 1,
 	    2 * WORKER_LINKS + 4096, 8 * 1024 * 1024 },
 	{ ROLE_DIAL, "keybrokerd/dial", "dial", 1, 0, 0, 512, 0 },
+	{ ROLE_TLSKEY, "keybrokerd/tlskey", "tlskey", 0, 0, 1, 256, 256 * 1024 },
 };
 
 static const struct role_row *
@@ -252,6 +253,9 @@ kid_up(struct keyd *k, struct kid *kid, struct msgr *m)
 		message_policy(k, 1);
 	}
 	connect_kid(k, kid);
+	/* Its workers' links are made by proxyd, once it has its keys. */
+	if (kid->role == ROLE_TLSKEY)
+		tlspair_up(k, kid);
 	if (kid->role == ROLE_DIAL || kid->role == ROLE_BROKER)
 		tell_dial(k);
 	roles_status(k);
@@ -345,6 +349,10 @@ message_kid(void *arg, struct msgr *m, int fd)
 	default:
 		if (kid->role == ROLE_BROKER)
 			return message_broker(the, m);
+		if (kid->role == ROLE_TLSKEY && m->type == M_TLSREADY) {
+			tlspair_ready(the, m);
+			break;
+		}
 		log_warnx("%s may not send %s", row_of(kid->role)->name,
 		    permit_name(m->type));
 	}

@@ -50,7 +50,9 @@ first_announce(struct proxyd *p)
 		return;
 	p->announced = 1;
 	for (i = 0; i < p->conf.nlisteners; i++)
-		log_info("listening on http://%s%s", p->conf.listeners[i].name,
+		log_info("listening on http%s://%s%s",
+		    p->conf.listeners[i].tls ? "s" : "",
+		    p->conf.listeners[i].name,
 		    p->conf.listeners[i].insecure ? " (insecure, as "
 		    "configured)" : "");
 	log_info("providers with a key: %s", *p->with != '\0' ? p->with :

@@ -345,8 +345,10 @@ lend(struct proxyd *p, uint8_t class, unsigned index, uint64_t now)
 	if (s->lent || s->empty_since == 0 || now < s->empty_since + LEND_AFTER)
 		return;
 	w = seat_worker(p, class, index == 0 ? 1 : 0, WK_UP, WK_UP);
-	if (w == NULL)
+	if (w == NULL) {
+		s->empty_since = now;	/* nobody to lend to: look again */
 		return;
+	}
 	slot_give(p, w, index);
 	s->lent = 1;
 }

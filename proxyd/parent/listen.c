@@ -26,9 +26,11 @@ pconf_init(struct pconf *c)
 	c->idle = 30;
 	c->grace = 30;
 	c->first = 1;
-	for (i = 0; i < LISTENERS_MAX; i++)
+	for (i = 0; i < LISTENERS_MAX; i++) {
+		c->listeners[i].certfd = c->listeners[i].keyfd = -1;
 		for (j = 0; j < POOL_MAX; j++)
 			c->listeners[i].fd[j] = -1;
+	}
 }
 
 static int
@@ -45,6 +47,19 @@ is_loopback(const struct sockaddr_storage *ss)
 	return IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
 }
 
+/* Absolute, since this process changes its directory at will. */
+static int
+set_files(struct listener *l, const char *cert, const char *key)
+{
+	if (*cert != '/' || *key != '/' ||
+	    strlcpy(l->certfile, cert, sizeof(l->certfile)) >=
+	    sizeof(l->certfile) || strlcpy(l->keyfile, key,
+	    sizeof(l->keyfile)) >= sizeof(l->keyfile))
+		return -1;
+	l->tls = 1;
+	return 0;
+}
+
 /*
  * Addresses are literal (or localhost): a name that resolves elsewhere
  * tomorrow has no place here.  Loopback carries both classes unless it says
@@ -52,12 +67,17 @@ is_loopback(const struct sockaddr_storage *ss)
  */
 int
 pconf_listener(struct pconf *c, const char *addr, int64_t port, int class,
-    int insecure, char *why, size_t size)
+    int insecure, const char *cert, const char *key, char *why, size_t size)
 {
 	struct addrinfo	 hints, *res;
 	struct listener	*l;
 	char		 num[8];
 
+	if (cert != NULL && insecure) {
+		snprintf(why, size, "a listener has tls or is insecure, not "
+		    "both");
+		return -1;
+	}
 	if (c->nlisteners == LISTENERS_MAX) {
 		snprintf(why, size, "more than %d listeners", LISTENERS_MAX);
 		return -1;
@@ -89,10 +109,14 @@ pconf_listener(struct pconf *c, const char *addr, int64_t port, int class,
 		snprintf(why, size, "class both is for loopback only");
 		return -1;
 	}
-	if (!l->loopback && !insecure) {
+	if (cert != NULL && set_files(l, cert, key) == -1) {
+		snprintf(why, size, "tls: a path is too long, or not absolute");
+		return -1;
+	}
+	if (!l->loopback && !insecure && !l->tls) {
 		snprintf(why, size, "%.60s is no loopback address: plain HTTP "
-		    "there would show keys and prompts; write \"insecure\" if "
-		    "something in front of it does TLS", addr);
+		    "there would show keys and prompts; use tls, or write "
+		    "\"insecure\" if something in front of it does TLS", addr);
 		return -1;
 	}
 	snprintf(l->name, sizeof(l->name), strchr(addr, ':') != NULL ?
@@ -122,5 +146,7 @@ pconf_load(struct pconf *c, const struct args *a)
 		fprintf(stderr, "proxyd: %s: no \"listen on\" line\n", path);
 		return -1;
 	}
+	if (r == 0 && certificate_load(c) == -1)
+		return -1;
 	return r;
 }

@@ -17,6 +17,7 @@
 static struct conf	*file;
 static struct pconf	*conf;
 static int		 l_class, l_insecure;
+static char		*l_cert, *l_key;
 
 static int	 yylex(void);
 static void	 yyerror(const char *);
@@ -27,8 +28,8 @@ static int	 range(unsigned *, int64_t, int64_t, int64_t, const char *);
 	char	*str;
 	int64_t	 num;
 }
-%token ADMIN BOTH CLASS CONNECTIONS DATA FIRST GRACE HEADER IDLE INCLUDE INSECURE
-%token LIMIT LISTEN OFF ON PORT SOURCE WORKERS
+%token ADMIN BOTH CERTIFICATE CLASS CONNECTIONS DATA FIRST GRACE HEADER IDLE
+%token INCLUDE INSECURE KEY LIMIT LISTEN OFF ON PORT SOURCE TLS WORKERS
 %token <str> STRING
 %token <num> NUMBER
 
@@ -41,10 +42,13 @@ grammar	: /* empty */
 line	: LISTEN ON STRING PORT NUMBER { l_class = l_insecure = 0; } opts {
 		char	 why[200];
 
-		if (pconf_listener(conf, $3, $5, l_class, l_insecure, why,
-		    sizeof(why)) == -1)
+		if (pconf_listener(conf, $3, $5, l_class, l_insecure, l_cert,
+		    l_key, why, sizeof(why)) == -1)
 			conf_error(file, "%s", why);
 		free($3);
+		free(l_cert);
+		free(l_key);
+		l_cert = l_key = NULL;
 	}
 	| WORKERS NUMBER	{
 		if (range(&conf->workers, $2, 1, POOL_MAX, "workers") == -1)
@@ -94,12 +98,19 @@ opts	: /* empty */
 	| opts CLASS ADMIN	{ l_class = CLASS_ADMIN; }
 	| opts CLASS BOTH	{ l_class = CLASS_BOTH; }
 	| opts INSECURE		{ l_insecure = 1; }
+	| opts TLS CERTIFICATE STRING KEY STRING {
+		free(l_cert);
+		free(l_key);
+		l_cert = $4;
+		l_key = $6;
+	}
 	;
 %%
 
 static const struct conf_keyword keywords[] = {
 	{ "admin",	ADMIN },
 	{ "both",	BOTH },
+	{ "certificate", CERTIFICATE },
 	{ "class",	CLASS },
 	{ "connections", CONNECTIONS },
 	{ "data",	DATA },
@@ -109,12 +120,14 @@ static const struct conf_keyword keywords[] = {
 	{ "idle",	IDLE },
 	{ "include",	INCLUDE },
 	{ "insecure",	INSECURE },
+	{ "key",	KEY },
 	{ "limit",	LIMIT },
 	{ "listen",	LISTEN },
 	{ "off",	OFF },
 	{ "on",		ON },
 	{ "port",	PORT },
 	{ "source",	SOURCE },
+	{ "tls",	TLS },
 	{ "workers",	WORKERS },
 };
 

@@ -118,11 +118,7 @@ on_ready(struct proxyd *p, struct msgr *m)
 	if (msg_end(m) == -1)
 		fatalx("malformed KP_READY");
 	if (!p->ready) {
-		p->ready = 1;
-		if (!p->bound && slot_bind(p) == -1) {
-			p->exitcode = 1;
-			got_term = 1;
-		}
+		reload_first(p);
 		return;
 	}
 	/* Another life of the broker: the old links are dead. */
@@ -159,6 +155,9 @@ key_message(void *arg, struct msgr *m, int fd)
 		if (!what)
 			log_warnx("reload: %s", text);
 		break;
+	case M_KP_TLSREADY:
+		reload_verdict(p, m);
+		break;
 	case M_KP_STOPPED:
 		break;
 	}
@@ -175,24 +174,6 @@ key_readable(void *arg, int fd, short revents)
 	p = arg;
 	if (msglink_read(&p->key, 16, key_message, p) == -1)
 		poll_events(p->poll, p->key.fd, 0);
-}
-
-static void
-reload(struct proxyd *p)
-{
-	struct pconf	*c;
-
-	if ((c = malloc(sizeof(*c))) == NULL)
-		fatal("reload");
-	if (pconf_load(c, &p->args) == -1 || slot_rebind(p, c) == -1)
-		log_warnx("proxyd.conf was not read again, see above; what is "
-		    "running stays");
-	else {
-		p->conf = *c;
-		generation_reload(p);
-	}
-	free(c);
-	(void)msg_sendv(&p->key, M_KP_RELOAD, NULL, 0, -1);
 }
 
 static void
@@ -273,7 +254,7 @@ on_signals(struct proxyd *p, uint64_t now)
 	if (got_hup) {
 		got_hup = 0;
 		if (p->ready && !p->stopping)
-			reload(p);
+			reload_start(p);
 	}
 }
 
@@ -321,6 +302,9 @@ loop(struct proxyd *p)
 	for (;;) {
 		now = poll_now();
 		on_signals(p, now);
+		reload_late(p, now);
+		if (p->exitcode != 0 && !p->stopping)
+			stop(p, now);
 		generation_turn(p, now);
 		if (p->stopping && stop_turn(p, now))
 			return p->exitcode;
@@ -335,6 +319,8 @@ loop(struct proxyd *p)
 		until = generation_deadline(p);
 		if (p->stopping && p->stop_until < until)
 			until = p->stop_until;
+		if (p->judge_until != 0 && p->judge_until < until)
+			until = p->judge_until;
 		if (poll_turn(p->poll, until) == -1)
 			fatal("poll");
 	}

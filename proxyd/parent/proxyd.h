@@ -14,7 +14,7 @@
 #include "common/proc/poll.h"
 #include "common/proc/reap.h"
 
-#define LISTENERS_MAX	8
+#define LISTENERS_MAX	CERTS_MAX
 #define POOL_MAX	16		/* workers of one class set */
 #define POOLS		3		/* data, admin, both */
 #define WORKER_LIFE	(3600 * NS_S)
@@ -26,6 +26,10 @@ struct listener {
 	uint8_t			 class;		/* proto_listen */
 	int			 class_set, insecure, loopback;
 	char			 name[80];	/* "127.0.0.1:9620" */
+	int			 tls;
+	char			 certfile[PATH_MAX], keyfile[PATH_MAX];
+	int			 certfd;	/* sealed copy */
+	int			 keyfd;		/* the file, never read here */
 	int			 fd[POOL_MAX];	/* the slots' sockets */
 };
 
@@ -76,6 +80,9 @@ struct proxyd {
 	struct seat	 seats[CLASS_BOTH + 1][POOL_MAX];
 	int		 ready, bound, announced, stopping, exitcode;
 	uint32_t	 generation;
+	struct pconf	*next;		/* tlskey judges its keys */
+	uint32_t	 round;		/* of certificates; 0 none yet */
+	uint64_t	 judge_until;	/* 0: nothing is judged */
 	uint64_t	 stop_until;
 	char		 root_empty[PATH_MAX + 8];
 	char		 pin[80], policy[80], with[512], without[512];
@@ -88,8 +95,20 @@ int	 pconf_parse(struct pconf *, const char *path, const char *text);
 extern const char	pconf_default[];
 void	 pconf_init(struct pconf *);
 int	 pconf_listener(struct pconf *, const char *addr, int64_t port,
-	    int class, int insecure, char *why, size_t);
+	    int class, int insecure, const char *cert, const char *key,
+	    char *why, size_t);
 int	 pconf_load(struct pconf *, const struct args *);
+/* certificate.c */
+int	 certificate_load(struct pconf *);
+void	 certificate_close(struct pconf *);
+int	 certificate_used(const struct pconf *);
+void	 certificate_send(struct proxyd *, const struct pconf *);
+void	 certificate_give(struct wk *, const struct listener *, uint8_t number);
+/* reload.c */
+void	 reload_start(struct proxyd *);
+void	 reload_first(struct proxyd *);
+void	 reload_verdict(struct proxyd *, struct msgr *);
+void	 reload_late(struct proxyd *, uint64_t now);
 /* slot.c */
 int	 slot_bind(struct proxyd *);
 int	 slot_rebind(struct proxyd *, struct pconf *);
@@ -100,6 +119,7 @@ void	 slot_take(struct proxyd *, struct wk *, unsigned index);
 void	 generation_turn(struct proxyd *, uint64_t now);
 void	 generation_reload(struct proxyd *);
 void	 generation_link(struct proxyd *, struct wk *);
+void	 generation_tlslinks(struct proxyd *);
 void	 generation_died(struct proxyd *, pid_t, int status, uint64_t now);
 void	 generation_drain(struct proxyd *, uint64_t now);
 void	 generation_hurry(struct proxyd *, uint64_t now);

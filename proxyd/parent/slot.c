@@ -160,10 +160,13 @@ slot_give(struct proxyd *p, struct wk *w, unsigned index)
 			log_warn("slot");
 			continue;
 		}
+		/* Idempotent; the worker may be of an earlier configuration. */
+		if (l->tls)
+			certificate_give(w, l, (uint8_t)(i + 1));
 		msg_open(&m, M_SLOT);
 		msg_put_u16(&m, slot_number(i, index));
 		msg_put_u8(&m, l->class);
-		msg_put_u8(&m, 0);
+		msg_put_u8(&m, (uint8_t)(l->tls ? i + 1 : 0));
 		msg_put_u8(&m, (uint8_t)l->loopback);
 		msg_put_str(&m, l->name);
 		if (msg_send(&w->channel, &m, fd) == -1)

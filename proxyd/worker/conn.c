@@ -103,10 +103,17 @@ conn_new(struct worker *w, struct slot *s, int fd, const void *sockaddr)
 		return;
 	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	io_plain(&c->io, fd);
+	if (s->tls == 0)
+		io_plain(&c->io, fd);
+	else if (tlsio_accept(&c->io, fd, w, s->tls) == -1) {
+		limit_drop(w->limit, c->addr, c->loopback);
+		free(c);
+		return;
+	}
 	c->readable = c->writable = 1;
 	http1_init(&c->head);
-	c->deadline = poll_now() + w->lim.head;
+	c->deadline = poll_now() + (s->tls == 0 ? w->lim.head :
+	    w->lim.handshake);
 	TAILQ_INSERT_TAIL(&w->conns, c, entry);
 	evtimer_assign(&c->timer, w->base, timer_fire, c);
 	event_assign(&c->ev, w->base, fd, EV_READ | EV_WRITE | EV_CLOSED |
@@ -172,6 +179,10 @@ conn_kill(struct conn *c)
 		return;
 	w = c->worker;
 	call_release(c);
+	/* An idle end is a proper one: TLS says so. */
+	if (c->state == C_HEAD && c->io.state != NULL && c->io.ready &&
+	    !c->reset && c->in.len == 0 && c->out.len == 0)
+		io_shut(&c->io);
 	c->state = C_DEAD;
 	event_del(&c->ev);
 	evtimer_del(&c->timer);
@@ -228,10 +239,11 @@ flush(struct conn *c)
 			wbuf_drain(&c->out, n);
 			c->stall = 0;
 			break;
-		case IO_READ:
 		case IO_WRITE:
 			c->writable = 0;
 			break;
+		case IO_READ:	/* TLS: the next event tries again */
+			return;
 		default:
 			conn_kill(c);
 			return;
@@ -263,7 +275,22 @@ wants(const struct conn *c)
 	}
 }
 
-/* One read; 1 if something came. */
+/* One read; the head's time begins when a handshake has ended. */
+static enum io_want
+receive(struct conn *c, size_t *n)
+{
+	enum io_want	 want;
+	int		 ready;
+
+	ready = c->io.ready;
+	want = io_read(&c->io, c->worker->scratch, sizeof(c->worker->scratch),
+	    n);
+	if (c->io.ready != ready)
+		c->deadline = poll_now() + c->worker->lim.head;
+	return want;
+}
+
+/* 1 if something came. */
 static int
 fill(struct conn *c)
 {
@@ -273,7 +300,7 @@ fill(struct conn *c)
 	w = c->worker;
 	if (!c->readable || c->eof || !wants(c))
 		return 0;
-	switch (io_read(&c->io, w->scratch, sizeof(w->scratch), &n)) {
+	switch (receive(c, &n)) {
 	case IO_DONE:
 		if (c->state == C_LINGER) {
 			c->discarded += n;
@@ -291,6 +318,8 @@ fill(struct conn *c)
 	case IO_FAIL:
 		conn_kill(c);
 		return 1;
+	case IO_WRITE:	/* a handshake; the next event tries again */
+		return 0;
 	default:
 		c->readable = 0;
 		return 0;
@@ -344,7 +373,7 @@ step_flush(struct conn *c)
 		conn_kill(c);
 		return 0;
 	}
-	shutdown(c->io.fd, SHUT_WR);
+	io_shut(&c->io);
 	wbuf_drain(&c->in, c->in.len);
 	c->state = C_LINGER;
 	c->discarded = 0;

@@ -44,12 +44,19 @@ plain_write(struct io *io, const void *buf, size_t size, size_t *n)
 }
 
 static void
+plain_shut(struct io *io)
+{
+	shutdown(io->fd, SHUT_WR);
+}
+
+static void
 plain_close(struct io *io)
 {
 	close(io->fd);
 }
 
-static const struct io_ops plain = { plain_read, plain_write, plain_close };
+static const struct io_ops plain = { plain_read, plain_write, plain_shut,
+	plain_close };
 
 /* A connected, non-blocking socket; owned from here. */
 void
@@ -58,6 +65,7 @@ io_plain(struct io *io, int fd)
 	io->fd = fd;
 	io->ops = &plain;
 	io->state = NULL;
+	io->ready = 1;
 }
 
 /* Up to size bytes; *n is set with IO_DONE only, and is not 0. */
@@ -74,6 +82,12 @@ io_write(struct io *io, const void *buf, size_t size, size_t *n)
 {
 	*n = 0;
 	return io->ops->write(io, buf, size, n);
+}
+
+void
+io_shut(struct io *io)
+{
+	io->ops->shut(io);
 }
 
 /* Idempotent. */

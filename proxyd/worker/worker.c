@@ -33,6 +33,7 @@ worker_limits(struct wlimits *l, uint64_t nofile)
 	    nofile - WORKER_LINKS - OTHER_FDS : 64;
 	l->conns = conns > 8192 ? 8192 : conns;
 	l->peraddr = l->conns / 8 > 64 ? l->conns / 8 : 64;
+	l->handshake = 5 * NS_S;
 	l->head = 10 * NS_S;
 	l->idle = 30 * NS_S;
 	l->grace = 5 * NS_S;
@@ -202,7 +203,7 @@ on_slot(struct worker *w, struct msgr *r, int fd)
 	tls = msg_get_u8(r);
 	loopback = msg_get_u8(r);
 	msg_get_str(r, address, sizeof(address));
-	if (msg_end(r) == -1 || fd == -1 || tls != 0)
+	if (msg_end(r) == -1 || fd == -1 || tls > CERTS_MAX)
 		fatalx("parent: malformed SLOT");
 	for (i = 0; i < WORKER_SLOTS && w->slots[i].fd != -1; i++)
 		;
@@ -213,12 +214,25 @@ on_slot(struct worker *w, struct msgr *r, int fd)
 	s->no = no;
 	s->class = class;
 	s->loopback = loopback;
+	s->tls = tls;
 	s->worker = w;
 	evutil_make_socket_nonblocking(fd);
 	event_assign(&s->ev, w->base, fd, EV_READ | EV_PERSIST, on_accept, s);
 	s->paused = w->patient;
 	if (!s->paused && event_add(&s->ev, NULL) == -1)
 		fatalx("event_add of slot %u", no);
+}
+
+static void
+on_cert(struct worker *w, struct msgr *r, int fd)
+{
+	uint8_t	 number;
+
+	(void)msg_get_u32(r);
+	number = msg_get_u8(r);
+	if (msg_end(r) == -1 || fd == -1 || number == 0 || number > CERTS_MAX)
+		fatalx("parent: malformed CERT");
+	tlsio_cert(w, number, fd);
 }
 
 static void
@@ -291,8 +305,13 @@ on_peer(struct worker *w, struct msgr *r, int fd)
 	role = msg_get_u8(r);
 	(void)msg_get_u16(r);
 	(void)msg_get_u32(r);
-	if (msg_end(r) == -1 || role != ROLE_BROKER || fd == -1)
+	if (msg_end(r) == -1 || fd == -1 ||
+	    (role != ROLE_BROKER && role != ROLE_TLSKEY))
 		fatalx("parent: malformed PEER");
+	if (role == ROLE_TLSKEY) {
+		signer_peer(w, fd);
+		return;
+	}
 	broker_drop(w);
 	msglink_init(&w->broker, fd, BROKER_QUEUE);
 	event_assign(&w->broker_in, w->base, fd, EV_READ | EV_PERSIST,
@@ -374,6 +393,9 @@ parent_fn(void *arg, struct msgr *r, int fd)
 	case M_UNSLOT:
 		on_unslot(w, r);
 		break;
+	case M_CERT:
+		on_cert(w, r, fd);
+		break;
 	case M_PEER:
 		on_peer(w, r, fd);
 		break;
@@ -432,7 +454,7 @@ worker_new(const struct wlimits *lim)
 	w->base = event_base_new();
 	if (w->limit == NULL || w->base == NULL)
 		fatalx("worker: out of memory");
-	w->broker.fd = w->parent.fd = -1;
+	w->broker.fd = w->parent.fd = w->tlskey.fd = -1;
 	for (i = 0; i < WORKER_SLOTS; i++)
 		w->slots[i].fd = -1;
 	TAILQ_INIT(&w->conns);
@@ -554,6 +576,8 @@ worker_free(struct worker *w)
 		msglink_close(&w->parent);
 	}
 	bury(w);
+	signer_drop(w);
+	tlsio_free(w);
 	event_del(&w->sweep);
 	evtimer_del(&w->patience);
 	event_base_free(w->base);

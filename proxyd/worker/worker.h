@@ -44,6 +44,7 @@
 struct wlimits {
 	uint32_t	 conns;		/* connections of this worker */
 	uint32_t	 peraddr;	/* of these from one address; not loopback */
+	uint64_t	 handshake;	/* TLS, from the connection on */
 	uint64_t	 head;		/* a head, from its first byte */
 	uint64_t	 idle;		/* between requests */
 	uint64_t	 grace;		/* before the body's rate counts */
@@ -58,24 +59,28 @@ struct wlimits {
 	uint64_t	 budget;	/* all request bodies */
 };
 
-/* ---- io.c: plain sockets now, TLS behind the same calls later ------------ */
+/* ---- io.c: plain sockets; tlsio.c: TLS behind the same calls ---------------- */
 enum io_want { IO_DONE, IO_READ, IO_WRITE, IO_EOF, IO_FAIL };
 
 struct io;
 struct io_ops {
 	enum io_want	(*read)(struct io *, void *, size_t, size_t *);
 	enum io_want	(*write)(struct io *, const void *, size_t, size_t *);
+	void		(*shut)(struct io *);
 	void		(*close)(struct io *);
 };
 struct io {
 	int		 fd;
 	const struct io_ops *ops;
 	void		*state;		/* TLS: its context */
+	int		 ready;		/* no handshake is under way */
 };
 
 void		 io_plain(struct io *, int fd);
 enum io_want	 io_read(struct io *, void *, size_t, size_t *);
 enum io_want	 io_write(struct io *, const void *, size_t, size_t *);
+/* Nothing follows from our side, in order; the rest of the input is read. */
+void		 io_shut(struct io *);
 void		 io_close(struct io *);
 
 /* ---- wbuf.c: a byte queue; out of memory is sticky ------------------------- */
@@ -214,6 +219,7 @@ void	 reply_time(char out[24], uint64_t unixtime);
 /* ---- the objects ------------------------------------------------------------------ */
 struct worker;
 struct conn;
+struct tlscert;
 
 /* Request body; memory is counted against the worker's budget. */
 struct body {
@@ -364,6 +370,7 @@ struct slot {
 	int		 fd;		/* -1: free */
 	uint16_t	 no;
 	int		 class, loopback;
+	uint8_t		 tls;		/* number of a certificate, 0 none */
 	int		 paused;
 	struct event	 ev;
 	struct worker	*worker;
@@ -377,6 +384,10 @@ struct worker {
 	struct event	 parent_in, parent_out;
 	struct msglink	 broker;	/* fd -1: none */
 	struct event	 broker_in, broker_out;
+	struct msglink	 tlskey;	/* fd -1: none */
+	struct event	 tlskey_in;
+	uint64_t	 mute;		/* ask tlskey nothing before */
+	struct tlscert	*certs[CERTS_MAX + 1];	/* by number */
 	int		 broker_lost;	/* handled at the end of the turn */
 	int		 ready;		/* READY came on this link */
 	int		 everready;
@@ -428,6 +439,22 @@ extern const struct sandbox worker_sandbox;	/* syscalls_linux.c */
 int	 wire_message(struct worker *, struct msgr *, int fd);
 /* A message to the broker; a link that cannot take it is lost. */
 int	 wire_send(struct worker *, struct msgw *);
+
+/* ---- tlsio.c: TLS by libtls ------------------------------------------------ */
+#define TLSIO_NAME	32	/* SHA-256 of a leaf certificate, DER */
+
+void	 tlsio_cert(struct worker *, uint8_t number, int fd);
+int	 tlsio_accept(struct io *, int fd, struct worker *, uint8_t number);
+void	 tlsio_free(struct worker *);
+int	 tlsio_system(void);		/* tlsio_<system>.c */
+int	 tlshook_init(void);		/* tlshook.c */
+
+/* ---- signer.c: the link to tlskey ------------------------------------------- */
+void	 signer_use(struct worker *, const uint8_t *name);
+void	 signer_peer(struct worker *, int fd);
+void	 signer_drop(struct worker *);
+int	 signer_sign(enum proto_sign, const void *, size_t len, uint8_t *out,
+	    size_t max);
 
 /* ---- conn.c -------------------------------------------------------------------------- */
 void	 conn_new(struct worker *, struct slot *, int fd, const void *sockaddr);
