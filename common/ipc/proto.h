@@ -42,12 +42,17 @@ X(ADMIN_KEY_CREATE,	0x0203, WB, UP, A, 2048, 0)			\
 X(ADMIN_KEY_LIST,	0x0204, WB, UP, A, 1024, 0)			\
 X(ADMIN_KEY_REVOKE,	0x0205, WB, UP, A, 1024, 0)			\
 X(ADMIN_STATUS,		0x0206, WB, UP, A, 1024, 0)			\
+X(ADMIN_SECRET_LIST,	0x0220, WB, UP, A, 512, 0)			\
 /* control socket only: the uid was checked by the parent */		\
 X(CTL_HELLO,	0x0301, CTL, UP,   A, 16,   0)				\
 X(CTL_STOP,	0x0302, CTL, UP,   A, 16,   0)				\
 X(CTL_RELOAD,	0x0303, CTL, UP,   A, 16,   0)				\
 X(CTL_FIRST,	0x0304, CTL, UP,   A, 256,  0)				\
 X(CTL_ADMINKEY,	0x0305, CTL, UP,   A, 16,   0)				\
+/* provider secrets; a value comes by the control socket only (R1) */	\
+X(CTL_SECRET_SET, 0x0310, CTL, UP, A, 4096, 0)				\
+X(CTL_SECRET_TEST, 0x0311, CTL, UP, A, 256, 0)				\
+X(CTL_SECRET_DELETE, 0x0312, CTL, UP, A, 256, 0)				\
 /* broker - egress */							\
 X(EG_LINKED,	0x0401, BE, DOWN, D, 64,    1)				\
 X(RELEASE,	0x0402, BE, DOWN, D, 12288, 0)				\
@@ -55,6 +60,7 @@ X(DROP,		0x0403, BE, DOWN, D, 32,    0)				\
 X(EG_CUT,	0x0404, BE, DOWN, D, 32,    0)				\
 X(DONE,		0x0481, BE, UP,   D, 1024,  0)				\
 X(UPSTREAM,	0x0482, BE, UP,   D, 512,   0)				\
+X(REFUSED,	0x0483, BE, UP,   D, 1024,  0)				\
 /* broker - ledger */							\
 X(BATCH,	0x0501, BL, DOWN, D, MSG_MAX, 0)			\
 X(PEN,		0x0502, BL, DOWN, D, 16,    0)				\
@@ -90,9 +96,12 @@ X(CONTROL,	0x0903, PR, DOWN, D, 64,    1)				\
 X(ROLES,	0x0904, PR, DOWN, D, 16000, 0)				\
 X(CONFIG,	0x0905, PR, DOWN, D, 512,   0)				\
 X(CLOSING,	0x0906, PR, DOWN, D, 16,    0)				\
+X(SOURCE_BAD,	0x0910, PR, DOWN, D, 1024,  0)				\
+X(REOPENED,	0x0911, PR, DOWN, D, 512,   0)				\
 X(SPAWN,	0x0981, PR, UP,   D, 64,    0)				\
 X(ASK,		0x0982, PR, UP,   D, 64,    0)				\
 X(REOPEN,	0x0983, PR, UP,   D, 256,   0)				\
+X(TAKEN,	0x0990, PR, UP,   D, 512,   0)				\
 X(SERVING,	0x0984, PR, UP,   D, 1024,  0)				\
 /* keybrokerd parent - proxyd parent */					\
 X(KP_LINKUP,	0x0a01, KP, UP,   D, 64,    1)				\
@@ -177,10 +186,13 @@ enum proto_class { PC_D, PC_A };
 enum proto_role { ROLE_PROXYD, ROLE_KEYBROKERD, ROLE_WORKER, ROLE_BROKER,
 	ROLE_LEDGER, ROLE_EGRESS, ROLE_DIAL, ROLE_PROXYCTL, ROLE_KMS,
 	ROLE_TLSKEY, ROLE_MAX };
-enum proto_kind { KIND_GENERATE, KIND_COUNT, KIND_EMBED, KIND_LIST, KIND_MAX };
+enum proto_kind { KIND_GENERATE, KIND_COUNT, KIND_EMBED, KIND_LIST,
+	KIND_PROBE,		/* the broker's own: secret test */
+	KIND_MAX };
 enum proto_dialect { DIALECT_OPENAI, DIALECT_ANTHROPIC, DIALECT_MAX };
 enum proto_scheme { SCHEME_HTTP, SCHEME_HTTPS };
-enum proto_auth { AUTH_NONE, AUTH_BEARER, AUTH_XAPIKEY };
+enum proto_auth { AUTH_NONE, AUTH_BEARER, AUTH_XAPIKEY, AUTH_APIKEY,
+	AUTH_GOOGKEY, AUTH_SIGV4 };
 enum proto_grade { GRADE_NONE, GRADE_FINAL, GRADE_PARTIAL, GRADE_DRAINED,
 	GRADE_ESTIMATED };
 /* Listener class; CLASS_BOTH for loopback only. */
@@ -246,6 +258,7 @@ enum proto_kms_class {
 #define CF_PREFIX	0x0004	/* a routing prefix was removed from model */
 #define CF_ADMITTED	0x0008	/* ADMIT went before under the same number */
 #define CF_UNSHAPED	0x0010	/* token is not of our shape (K4) */
+#define CF_PROBE	0x0020	/* RELEASE only: no worker, no link */
 
 /* SIGN: what is signed, and why it was not (SIGNED.error, 0 = signed). */
 enum proto_sign { SIGN_ECDSA = 1, SIGN_RSA_PKCS1, SIGN_RSA_PSS };
@@ -310,6 +323,14 @@ enum proto_provider { PROV_NOKEY, PROV_DOWN, PROV_UP };
  * CTL_FIRST	u32 cookie, u8 what (1 fresh developer key), u64 reserved
  *		-> row {api_key, key_id, agent, expires ISO, admin key or ""}
  *		the admin key is there once, in the life that made it
+ *  SECRET_LIST		- -> rows {name, provider, source, state, since ISO or
+ *			"", fingerprint, last used ISO or "", note}
+ * CTL_SECRET_SET	u32 cookie, str name (a variable or a provider), u8 how (0
+ *		serves at once only where nothing does, 1 at once), blob value ->
+ *		row {name, fingerprint, "in use" or "staged" or "shadowed", note}
+ * CTL_SECRET_TEST	u32 cookie, str name -> row {name, fingerprint, "accepted" or
+ *		"refused" or "unknown", status, note}
+ * CTL_SECRET_DELETE	u32 cookie, str name -> row {name, note}
  *
  * EG_LINKED+fd	u32 link, u64 worker instance
  * RELEASE	u32 link, u64 no, raw[16] id, u16 provider, u8 scheme, str host,
@@ -325,6 +346,10 @@ enum proto_provider { PROV_NOKEY, PROV_DOWN, PROV_UP };
  *		str provider's request id, str text for a human
  * UPSTREAM	u32 link, u8 up (0 the upstream closed, 1 it is up, 2 the link
  *		itself ended), u8 end class, str text
+ * REFUSED	as DONE, but the call is not over: the provider answered 401,
+ *		nothing went to the worker, and the egress still holds the whole
+ *		body.  RELEASE with the same link, no and id sends it once more;
+ *		DROP ends the call as if there had been no question
  *
  * BATCH	u64 batch, u16 index, u8 last, rest: a piece of the item run
  *		items: u8 tag, u32 length, bytes.  tags: 'E' entry, 'S' state row
@@ -345,7 +370,8 @@ enum proto_provider { PROV_NOKEY, PROV_DOWN, PROV_UP };
  * FAILED	u32 cookie, u8 end class, str text
  *
  * PEER+fd	u8 role, u16 provider or slot, u32 generation
- * SOURCE[+fd]	u8 kind, u8 mode, u64 size, str name; no fd = it is gone
+ * SOURCE[+fd]	u8 kind, u8 mode, u64 size, str name; no fd = it is gone.
+ *		SRC_KEYFILE and SRC_DIRFILE: name is VARIABLE:PATH
  * BLOB+fd	raw[32] sha256
  * EXIT		-
  * UP		u32 confinement bits (sandbox.h), str what is missing
@@ -369,6 +395,11 @@ enum proto_provider { PROV_NOKEY, PROV_DOWN, PROV_UP };
  * SPAWN	u8 role, u16 provider
  * ASK		u8 what (1 stop, 2 reload)
  * REOPEN	str source name
+ *		(a variable; empty: all), answered by REOPENED behind its SOURCEs
+ * SOURCE_BAD	u8 kind, str name, str text: the source cannot be opened; what was
+ *		taken from it stays
+ * REOPENED	str source name
+ * TAKEN	u8 kind, str source name, u8 ok: a SOURCE was judged
  * SERVING	payload of KP_READY: the broker has recovered and serves; sent again
  *		when the set of providers with a key changes
  * LIMITS	u32 connections of this worker, u32 connections of one source
@@ -401,7 +432,10 @@ enum proto_provider { PROV_NOKEY, PROV_DOWN, PROV_UP };
 enum proto_source { SRC_ENV = 1, SRC_ENVFILE, SRC_VAULTKEY_FILE, SRC_ADMIN_ENV,
 	/* for kms: the file that a variable names; the SOURCE's name is that
 	 * variable's (common/kms/kmsvar.c), not the path */
-	SRC_KMS_FILE };
+	SRC_KMS_FILE,
+	/* one value a file: "key file", a file of a "secrets directory" */
+	SRC_KEYFILE, SRC_DIRFILE,
+	SRC_EXPORT };		/* "secrets file": lines export NAME="value" */
 enum proto_srcmode { SRC_READ = 1, SRC_MAP };
 
 /* State rows that the ledger keeps for the broker, by kind. */

@@ -14,11 +14,25 @@
 #define ADMIN_DEFAULT	"default"	/* the agent of a first run */
 #define ADMIN_FIRST_DAYS 30
 
+#define ADMIN_PROBES	4
+
+/* A secret test that is under way (admin_secret.c). */
+struct probe {
+	uint8_t			 used, staged;
+	uint8_t			 id[CALL_ID];	/* of its call */
+	struct broker_from	 to;
+	uint32_t		 gen, cookie;
+	char			 name[CREDENTIAL_NAME];
+	char			 actor[64];
+};
+
 struct admin {
 	struct secret	*fresh;		/* admin key made here, not shown */
 	int		 fixed;		/* the environment says the admin key */
 	uint64_t	 deny_after;	/* boot ns: next admin.denied entry */
 	uint64_t	 requests, denied;
+	struct probe	 probes[ADMIN_PROBES];
+	uint64_t	 probe_no;
 };
 
 /* One request, while it is handled. */
@@ -68,6 +82,12 @@ void		 admin_first(struct admin_ask *);
 /* The agent, made if it is not there; NULL: errno. */
 struct agent	*admin_agent(struct admin_ask *, const char *id,
 		    const char *description, int *made);
+
+/* admin_secret.c */
+void		 admin_secret_list(struct admin_ask *);
+void		 admin_secret_set(struct admin_ask *);
+void		 admin_secret_test(struct admin_ask *);
+void		 admin_secret_delete(struct admin_ask *);
 
 /* admin_status.c */
 void		 admin_status(struct admin_ask *);

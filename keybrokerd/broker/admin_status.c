@@ -195,6 +195,19 @@ keys(struct broker *b, struct text *t)
 	    secret_kind() ? "memfd_secret" : "locked pages");
 }
 
+/* Warnings that stay until their source is mended. */
+static void
+secrets(struct broker *b, struct text *t)
+{
+	char	 line[TEXT_SIZE - 256];
+
+	if (credential_troubles(b->creds, line, sizeof(line)) > 0)
+		add(t, "%s", line);
+	else
+		add(t, "no warnings\n");
+	add(t, "second attempts %llu\n", (unsigned long long)b->count.second);
+}
+
 static const struct {
 	const char	*name;
 	void		(*fn)(struct broker *, struct text *);
@@ -204,7 +217,8 @@ static const struct {
 	{ "calls", calls },
 	{ "workers", workers },
 	{ "providers", providers },
-	{ "keys", keys }
+	{ "keys", keys },
+	{ "secrets", secrets }
 };
 
 void

@@ -277,6 +277,7 @@ audit_request(struct entry_w *w, const struct ask *a, const char *route)
 	static const char *const	 kinds[KIND_MAX] = {
 		[KIND_GENERATE] = "generate", [KIND_COUNT] = "count",
 		[KIND_EMBED] = "embed", [KIND_LIST] = "list",
+		[KIND_PROBE] = "probe",
 	};
 
 	entry_map(w, EK_REQUEST);
@@ -313,6 +314,23 @@ client(struct broker *b, struct entry_w *w, const struct call *c)
 	entry_close(w);
 }
 
+/*
+ * The value for this attempt: the staged one for a probe of it (c->fprint is
+ * set), the current one at first, another one at second.
+ */
+static int
+choose(struct broker *b, struct call *c, const char *name, const uint8_t **p,
+    size_t *len)
+{
+	if (c->ask.kind == KIND_PROBE)
+		return credential_match(b->creds, name, c->fprint, p, len);
+	if (c->attempt > 1)
+		return credential_second(b->creds, name, c->fprint, b->now, p,
+		    len);
+	return credential_pick(b->creds, name, b->now, p, len) == CRED_OK ?
+	    0 : -1;
+}
+
 /* The credential that will be released, by name and fingerprint. */
 static void
 put_credential(struct broker *b, struct entry_w *w, struct call *c,
@@ -324,13 +342,13 @@ put_credential(struct broker *b, struct entry_w *w, struct call *c,
 	if (pr->auth == AUTH_NONE)
 		return;
 	strlcpy(c->credential, pr->key, sizeof(c->credential));
-	if (credential_find(b->creds, pr->key, &p, &len) != CRED_OK ||
+	if (choose(b, c, pr->key, &p, &len) == -1 ||
 	    credential_fingerprint(&b->vault, p, len, c->fprint) == -1)
 		fatalx("audit: a call without its credential was allowed");
 	entry_map(w, EK_CREDENTIAL);
 	entry_put_text(w, ES_CRED_ID, pr->key, strnlen(pr->key, 64));
 	entry_put_bytes(w, ES_CRED_FPRINT, c->fprint, sizeof(c->fprint));
-	entry_put_uint(w, ES_CRED_ATTEMPT, 1);
+	entry_put_uint(w, ES_CRED_ATTEMPT, c->attempt);
 	entry_close(w);
 }
 

@@ -41,7 +41,7 @@ broker_new(uint32_t ncalls, const struct broker_env *env)
 	b->deny_due = NEVER;
 	b->gate.dial = 1;
 	b->gate.space = 1;
-	b->workers = calloc(WORKERS_MAX, sizeof(*b->workers));
+	b->workers = calloc(WORKERS_MAX + 1, sizeof(*b->workers));
 	b->calls = calloc(ncalls, sizeof(*b->calls));
 	b->by_no = calloc(b->nbuckets, sizeof(*b->by_no));
 	b->by_link = calloc(b->nbuckets, sizeof(*b->by_link));
@@ -58,6 +58,7 @@ broker_new(uint32_t ncalls, const struct broker_env *env)
 		broker_free(b);
 		return NULL;
 	}
+	b->workers[PROBE_WORKER].class = CLASS_ADMIN;
 	env->rng.fill(env->rng.arg, b->instance, sizeof(b->instance));
 	return b;
 }
@@ -335,6 +336,7 @@ broker_step(struct broker *b, uint64_t now, uint64_t wall,
 
 	b->now = now;
 	b->wall = wall;
+	credential_clock(b->creds, wall);
 	p = broker_peer(b, from);
 	if (from->kind != FROM_PARENT && (p == NULL || !p->up))
 		return;
@@ -354,6 +356,7 @@ broker_tick(struct broker *b, uint64_t now, uint64_t wall, struct outbox *o)
 
 	b->now = now;
 	b->wall = wall;
+	credential_clock(b->creds, wall);
 	memset(&arg, 0, sizeof(arg));
 	arg.out = o;
 	while ((c = fair_due(b, now)) != NULL) {

@@ -65,6 +65,9 @@ void		 outbox_link(struct outbox *, uint16_t worker, uint16_t egress,
 /* peers.c, parent.c: peers and links; what the parent says */
 void		 parent_message(struct broker *, struct msgr *, int fd,
 		    struct outbox *);
+/* Sources changed (one by name, or NULL): egresses, calls that wait, entries. */
+void		 parent_changed(struct broker *, const char *source,
+		    struct outbox *);
 void		 peers_lost(struct broker *, const struct broker_from *,
 		    struct outbox *);
 /* LINK of a worker: OUT_LINK or NOLINK. */
@@ -92,6 +95,35 @@ const char	*gate_reason(const struct broker *);
 /* Works out the gate anew; READY to each worker that has not seen it. */
 void		 gate_turn(struct broker *, struct outbox *);
 uint64_t	 gate_next(const struct broker *);
+
+/* tell.c: is the peer of a call still there; DROP, EG_CUT, CUT to it */
+int		 tell_worker_there(const struct broker *, const struct call *);
+int		 tell_egress_there(const struct broker *, const struct call *);
+void		 tell_drop(struct broker *, struct call *, struct outbox *);
+void		 tell_cut_egress(struct broker *, struct call *, enum proto_cut,
+		    struct outbox *);
+void		 tell_cut_worker(struct broker *, struct call *, enum proto_cut,
+		    struct outbox *);
+
+/* attempt.c: a second attempt with another credential */
+/*
+ * The provider refused the credential of this call (struct done of REFUSED).
+ * 1: a second attempt is being recorded; 0: the sources are read again first,
+ * attempt_reopened goes on; -1: there is none.
+ */
+int		 attempt_refused(struct broker *, struct call *,
+		    const struct done *, struct outbox *);
+/* The same where no second attempt is possible: remembered, read again. */
+void		 attempt_note(struct broker *, struct call *,
+		    const struct done *, struct outbox *);
+/*
+ * Outcome of the attempt that was, intent of the next with another credential,
+ * and CE_COMMITTED for it: 0; -1 there is no other.
+ */
+int		 attempt_again(struct broker *, struct call *);
+/* REOPENED: each call that waited goes on (CE_REOPENED). */
+void		 attempt_reopened(struct broker *, const char *name,
+		    struct outbox *);
 
 /* call.c: appendix A */
 struct call_arg {
@@ -333,5 +365,9 @@ void		 admin_free(struct admin *);
 void		 admin_message(struct broker *, const struct broker_from *,
 		    struct msgr *, struct outbox *);
 void		 admin_start(struct broker *, struct outbox *);
+/* Values of providers that changed: an entry each. */
+void		 admin_secret_changed(struct broker *);
+/* A call of KIND_PROBE was settled. */
+void		 admin_secret_probed(struct broker *, struct call *);
 
 #endif

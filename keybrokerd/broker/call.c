@@ -8,7 +8,15 @@
  * for one side's word expects that word late, once, without calling it an
  * error (call.owed).  And a call that was cut gets 5 s for its DONE and
  * OUTCOME; then it is settled on what is here, so that no state lacks an end.
+ *
+ * And two events are ours.  REFUSED: the provider answered 401 and nothing of
+ * that went to the worker; the call then goes back to COMMITTING with a second
+ * intent (attempt 2, the first one has its outcome), once, and is released
+ * again without another ALLOW.  REOPENED: the sources were read again, which a
+ * RELEASED call that was refused waits for.  In COMMITTING a second attempt may
+ * meet the egress's or the worker's last word: remembered, settled then.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -24,27 +32,10 @@ typedef void (*cell_fn)(struct broker *, struct call *, enum call_event,
 static const uint16_t	message_of[CE_MAX] = {
 	[CE_ADMIT] = M_ADMIT, [CE_CALL] = M_CALL, [CE_AMEND] = M_AMEND,
 	[CE_CANCEL] = M_CANCEL, [CE_DONE] = M_DONE, [CE_OUTCOME] = M_OUTCOME,
+	[CE_REFUSED] = M_REFUSED,
 };
 
 /* ---- telling the peers ------------------------------------------------- */
-static int
-worker_there(const struct broker *b, const struct call *c)
-{
-	const struct worker	*w;
-
-	w = &b->workers[c->worker];
-	return w->p.up && w->p.gen == c->worker_gen;
-}
-
-static int
-egress_there(const struct broker *b, const struct call *c)
-{
-	const struct egress	*e;
-
-	e = &b->egress[c->egress];
-	return c->ask.link != 0 && e->p.up && e->p.gen == c->egress_gen;
-}
-
 /* The worker's one answer: DENY or FAIL; not twice, not to nobody. */
 static void
 tell(struct broker *b, struct call *c, uint16_t type, enum refusal r,
@@ -59,7 +50,7 @@ tell(struct broker *b, struct call *c, uint16_t type, enum refusal r,
 		b->count.denied++;
 	else
 		b->count.failed++;
-	if (!worker_there(b, c))
+	if (!tell_worker_there(b, c))
 		return;
 	decide_compose(&w, type, c->ask.no, c->id, c->ask.dialect, r, step,
 	    detail);
@@ -76,59 +67,6 @@ static void
 fail(struct broker *b, struct call *c, enum refusal r, struct outbox *o)
 {
 	tell(b, c, M_FAIL, r, NULL, NULL, o);
-}
-
-static void
-drop(struct broker *b, struct call *c, struct outbox *o)
-{
-	struct msgw	 w;
-
-	if (!egress_there(b, c))
-		return;
-	msg_open(&w, M_DROP);
-	msg_put_u32(&w, c->ask.link);
-	msg_put_u64(&w, c->ask.no);
-	outbox_send(o, FROM_EGRESS, c->egress, &w);
-}
-
-static void
-cut_egress(struct broker *b, struct call *c, enum proto_cut why,
-    struct outbox *o)
-{
-	struct msgw	 w;
-
-	c->cut = why;
-	c->marks |= CM_CUT;
-	if (!egress_there(b, c))
-		return;
-	msg_open(&w, M_EG_CUT);
-	msg_put_u32(&w, c->ask.link);
-	msg_put_u64(&w, c->ask.no);
-	msg_put_u8(&w, why);
-	outbox_send(o, FROM_EGRESS, c->egress, &w);
-}
-
-static void
-cut_worker(struct broker *b, struct call *c, enum proto_cut why,
-    struct outbox *o)
-{
-	static const char *const	 text[] = {
-		[CUT_DEADLINE] = "The call's time is over.",
-		[CUT_REVOKED] = "This key was revoked.",
-		[CUT_EXPIRED] = "This key has expired.",
-		[CUT_CANCELLED] = "The call was cancelled.",
-		[CUT_LOST] = "The process that talks to the provider ended.",
-		[CUT_SHUTDOWN] = "The gateway is shutting down.",
-	};
-	struct msgw	 w;
-
-	if (!worker_there(b, c))
-		return;
-	msg_open(&w, M_CUT);
-	msg_put_u64(&w, c->ask.no);
-	msg_put_u8(&w, why);
-	msg_put_str(&w, text[why]);
-	outbox_send(o, FROM_WORKER, c->worker, &w);
 }
 
 /* ---- moving ------------------------------------------------------------ */
@@ -159,11 +97,13 @@ release_row(struct broker *b, struct call *c)
 static void
 settle(struct broker *b, struct call *c)
 {
-	if (c->released != 0)
+	if (c->released != 0 || c->attempt > 1)
 		c->owed = (CH_DONE | CH_OUTCOME) & ~c->here;
 	audit_outcome(b, c);
 	batch_then_call(b, c);
 	budget_settle(b, c);
+	if (c->ask.kind == KIND_PROBE)
+		admin_secret_probed(b, c);
 	enter(b, c, CS_CLOSING, NEVER);
 }
 
@@ -199,15 +139,17 @@ wrong(struct broker *b, struct call *c, enum call_event ev,
     struct call_arg *arg)
 {
 	struct broker_from	 from;
+	int			 egress;
 
 	memset(&from, 0, sizeof(from));
 	if (message_of[ev] == M_NONE) {
 		b->count.errors++;
 		return;
 	}
-	from.kind = ev == CE_DONE ? FROM_EGRESS : FROM_WORKER;
-	from.index = ev == CE_DONE ? c->egress : c->worker;
-	broker_error(b, &from, ev == CE_DONE || arg->ask == NULL ?
+	egress = ev == CE_DONE || ev == CE_REFUSED;
+	from.kind = egress ? FROM_EGRESS : FROM_WORKER;
+	from.index = egress ? c->egress : c->worker;
+	broker_error(b, &from, egress || arg->ask == NULL ?
 	    c->ask.no : arg->ask->no, message_of[ev],
 	    "not in this state of the call", arg->out);
 }
@@ -245,7 +187,7 @@ refuse(struct broker *b, struct call *c, const struct decision *d,
 {
 	deny_call(b, c, d->refusal, d->authn, d->step);
 	tell(b, c, M_DENY, d->refusal, d->step, d->detail, o);
-	drop(b, c, o);
+	tell_drop(b, c, o);
 	release_row(b, c);
 }
 
@@ -290,7 +232,7 @@ redact(struct broker *b, struct call *c, const struct decision *d,
 		msg_put_str(&w, d->span[i].text);
 	}
 	outbox_send(o, FROM_WORKER, c->worker, &w);
-	drop(b, c, o);
+	tell_drop(b, c, o);
 	c->redacted = 1;
 	enter(b, c, CS_AMENDING, sooner(b->now + DL_AMENDING, c->latest));
 }
@@ -350,6 +292,7 @@ judge(struct broker *b, struct call *c, enum call_event ev,
 		return;
 	}
 	budget_reserve(b, c);
+	c->attempt = 1;
 	audit_intent(b, c, &d);
 	if (c->ask.kind == KIND_LIST)
 		audit_outcome(b, c);
@@ -363,7 +306,7 @@ end_free(struct broker *b, struct call *c, enum call_event ev,
     struct call_arg *arg)
 {
 	(void)ev;
-	drop(b, c, arg->out);
+	tell_drop(b, c, arg->out);
 	release_row(b, c);
 }
 
@@ -432,6 +375,16 @@ released(struct broker *b, struct call *c)
 	    sooner(c->latest, b->now + DL_RELEASED)));
 }
 
+/* The next attempt is under way to the log: 1, or 0 there is none. */
+static int
+again(struct broker *b, struct call *c)
+{
+	if (attempt_again(b, c) == -1)
+		return 0;
+	enter(b, c, CS_COMMITTING, sooner(b->now + DL_COMMITTING, c->latest));
+	return 1;
+}
+
 /* The intent is durable. */
 static void
 committed(struct broker *b, struct call *c, enum call_event ev,
@@ -443,7 +396,7 @@ committed(struct broker *b, struct call *c, enum call_event ev,
 	if (c->expires <= b->now)
 		c->marks |= CM_EXPIRED;
 	if (c->marks & DEAD) {
-		drop(b, c, arg->out);
+		tell_drop(b, c, arg->out);
 		fail(b, c, why_dead(c), arg->out);
 		if (c->ask.kind == KIND_LIST)
 			release_row(b, c);
@@ -456,10 +409,19 @@ committed(struct broker *b, struct call *c, enum call_event ev,
 		release_row(b, c);
 		return;
 	}
+	if (c->here != 0) {
+		tell_drop(b, c, arg->out);
+		fail(b, c, REFUSE_CREDENTIAL, arg->out);
+		settle(b, c);
+		return;
+	}
 	if (grant_release(b, arg->token, c, arg->out) == 0) {
 		released(b, c);
 		return;
 	}
+	/* The value in its record is gone: on with the one that there is. */
+	if (errno == ESTALE && again(b, c))
+		return;
 	grant_hold(b, arg->token, c);
 	enter(b, c, CS_WAITCRED, sooner(b->now + DL_WAITCRED, c->latest));
 }
@@ -473,7 +435,7 @@ credential(struct broker *b, struct call *c, enum call_event ev,
 		released(b, c);
 		return;
 	}
-	drop(b, c, arg->out);
+	tell_drop(b, c, arg->out);
 	fail(b, c, REFUSE_CREDENTIAL, arg->out);
 	settle(b, c);
 }
@@ -485,7 +447,7 @@ end_wait(struct broker *b, struct call *c, enum call_event ev,
 {
 	if (ev != CE_DEADLINE)
 		mark(b, c, ev, arg);
-	drop(b, c, arg->out);
+	tell_drop(b, c, arg->out);
 	if (ev == CE_DEADLINE) {
 		c->marks |= CM_LATE;
 		deny(b, c, REFUSE_CREDENTIAL, arg->out);
@@ -513,10 +475,70 @@ cut(struct broker *b, struct call *c, enum call_event ev,
 	c->marks |= ev == CE_CANCEL ? CM_CANCELLED :
 	    why == CUT_REVOKED ? CM_REVOKED :
 	    why == CUT_EXPIRED ? CM_EXPIRED : CM_LATE;
-	cut_egress(b, c, why, arg->out);
+	tell_cut_egress(b, c, why, arg->out);
 	if (ev != CE_CANCEL)
-		cut_worker(b, c, why, arg->out);
+		tell_cut_worker(b, c, why, arg->out);
 	fair_deadline(b, c, b->now + DL_SETTLING);
+}
+
+/* RELEASED: the provider refused the credential; the egress waits. */
+static void
+refused(struct broker *b, struct call *c, enum call_event ev,
+    struct call_arg *arg)
+{
+	int	 r;
+
+	(void)ev;
+	if (c->marks & CM_CUT)
+		return;			/* its DONE is under way */
+	r = attempt_refused(b, c, arg->done, arg->out);
+	if (r == 1 && again(b, c))
+		return;
+	if (r == 0)
+		c->refused = 1;
+	else
+		tell_drop(b, c, arg->out);
+}
+
+/* ... and its sources were read again. */
+static void
+reopened(struct broker *b, struct call *c, enum call_event ev,
+    struct call_arg *arg)
+{
+	(void)ev;
+	if (!c->refused || (c->marks & CM_CUT))
+		return;
+	c->refused = 0;
+	if (!again(b, c))
+		tell_drop(b, c, arg->out);
+}
+
+/* The worker's last word is here: no second attempt. */
+static void
+give_up(struct broker *b, struct call *c, enum call_event ev,
+    struct call_arg *arg)
+{
+	(void)ev;
+	tell_drop(b, c, arg->out);
+}
+
+/* COMMITTING, second attempt: a last word is early. */
+static void
+early(struct broker *b, struct call *c, enum call_event ev,
+    struct call_arg *arg)
+{
+	uint8_t	 bit;
+
+	bit = ev == CE_DONE ? CH_DONE : CH_OUTCOME;
+	if (c->attempt < 2 || (c->here & bit) != 0) {
+		wrong(b, c, ev, arg);
+		return;
+	}
+	if (ev == CE_DONE)
+		c->done = *arg->done;
+	else
+		c->outcome = *arg->outcome;
+	c->here |= bit;
 }
 
 /* RELEASED: one of the two reports is here. */
@@ -528,13 +550,17 @@ report(struct broker *b, struct call *c, enum call_event ev,
 		c->done = *arg->done;
 		c->here |= CH_DONE;
 		b->egress[c->egress].done++;
+		attempt_note(b, c, &c->done, arg->out);
 		if (c->done.end == END_MISMATCH)
 			b->count.mismatches++;
 	} else {
 		c->outcome = *arg->outcome;
 		c->here |= CH_OUTCOME;
 	}
-	enter(b, c, CS_SETTLING, b->now + DL_SETTLING);
+	if (c->ask.kind == KIND_PROBE)
+		settle(b, c);
+	else
+		enter(b, c, CS_SETTLING, b->now + DL_SETTLING);
 }
 
 /* SETTLING: the one that is missing, or an error. */
@@ -556,7 +582,7 @@ settle_now(struct broker *b, struct call *c, enum call_event ev,
 {
 	if (ev == CE_DEADLINE && !(c->here & CH_DONE) &&
 	    !(c->marks & CM_CUT))
-		cut_egress(b, c, CUT_DEADLINE, arg->out);
+		tell_cut_egress(b, c, CUT_DEADLINE, arg->out);
 	if (ev == CE_EGRESS_LOST)
 		c->marks |= CM_EGRESS_LOST;
 	if (ev == CE_WORKER_LOST)
@@ -571,7 +597,7 @@ worker_gone(struct broker *b, struct call *c, enum call_event ev,
 	(void)ev;
 	c->marks |= CM_WORKER_LOST | CM_ANSWERED;
 	if (!(c->marks & CM_CUT))
-		cut_egress(b, c, CUT_LOST, arg->out);
+		tell_cut_egress(b, c, CUT_LOST, arg->out);
 	enter(b, c, CS_SETTLING, b->now + DL_SETTLING);
 }
 
@@ -629,14 +655,18 @@ static const cell_fn	cells[CE_MAX][CS_MAX] = {
 	    settle_now, ignore },
 	[CE_REVOKED] = { wrong, revoked_free, revoked_free, mark, end_wait,
 	    cut, ignore, ignore },
-	[CE_DONE] = { wrong, wrong, wrong, wrong, wrong, report, missing,
+	[CE_DONE] = { wrong, wrong, wrong, early, wrong, report, missing,
 	    owed },
-	[CE_OUTCOME] = { wrong, wrong, wrong, wrong, wrong, report, missing,
+	[CE_OUTCOME] = { wrong, wrong, wrong, early, wrong, report, missing,
 	    owed },
 	[CE_WORKER_LOST] = { wrong, end_free, end_free, mark, end_wait,
 	    worker_gone, settle_now, ignore },
 	[CE_EGRESS_LOST] = { wrong, egress_free, egress_free, mark, end_wait,
 	    egress_gone, settle_now, ignore },
+	[CE_REFUSED] = { wrong, wrong, wrong, wrong, wrong, refused, give_up,
+	    give_up },
+	[CE_REOPENED] = { ignore, ignore, ignore, ignore, ignore, reopened,
+	    ignore, ignore },
 };
 
 void

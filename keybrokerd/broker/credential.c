@@ -15,61 +15,11 @@
 #include "common/compat/compat.h"
 #include "common/text/text.h"
 #include "common/token/token.h"
-#include "keybrokerd/broker/credential.h"
-#include "keybrokerd/broker/envfile.h"
-
-#define SINGLES		64		/* variables that come one by one */
-#define FILES		8
-/* Two slots in a row hold more than one slot's bytes: 2 * 64 KiB / 4064 + 2. */
-#define FILE_SLOTS	35
-#define PATH_LEN	512
+#include "keybrokerd/broker/credential_table.h"
 
 static const char	vault_name[] = "TAPPASS_VAULT_KEY";
 static const char	admin_name[] = "TAPPASS_ADMIN_API_KEY";
 static const char	admin_second[] = "TAPPASS_ADMIN_KEY";
-
-/* A value in a slot, which may be shared with its neighbours. */
-struct value {
-	char		 name[CREDENTIAL_NAME];
-	struct secret	*slot;		/* NULL: empty or bad */
-	uint16_t	 off, len;
-	uint8_t		 bad;		/* too long or control characters */
-};
-
-struct file {
-	char		 path[PATH_LEN];	/* "" free */
-	struct secret	*slot[FILE_SLOTS];
-	size_t		 nslots, fill;		/* fill: of the last slot */
-	struct value	 value[CREDENTIAL_VARS];
-	size_t		 n;
-};
-
-struct creds {
-	struct value	 single[SINGLES];	/* each owns its slot */
-	size_t		 nsingle;
-	struct secret	*keyfile;		/* vault key file's text */
-	struct file	*file[FILES];		/* in order of arrival */
-	size_t		 nfiles;
-	/* the file that is being read */
-	struct file	*stage;
-	struct secret	*line;
-	size_t		 linelen, bytes;
-	unsigned int	 lineno;
-	char		 err[CREDENTIAL_ERR];
-	uint64_t	 version;
-};
-
-static void
-file_free(struct file *f)
-{
-	size_t	 i;
-
-	if (f == NULL)
-		return;
-	for (i = 0; i < f->nslots; i++)
-		secret_free(&f->slot[i]);
-	free(f);
-}
 
 struct creds *
 credential_new(void)
@@ -86,9 +36,12 @@ credential_free(struct creds *c)
 		return;
 	for (i = 0; i < c->nsingle; i++)
 		secret_free(&c->single[i].slot);
+	for (i = 0; i < c->nheld; i++)
+		secret_free(&c->held[i].v.slot);
 	for (i = 0; i < c->nfiles; i++)
-		file_free(c->file[i]);
-	file_free(c->stage);
+		credential_file_free(c->file[i]);
+	credential_live_free(c);
+	credential_file_free(c->stage);
 	secret_free(&c->keyfile);
 	secret_free(&c->line);
 	free(c);
@@ -100,9 +53,28 @@ credential_version(const struct creds *c)
 	return c->version;
 }
 
+void
+credential_touch(struct creds *c)
+{
+	c->version++;
+}
+
+void
+credential_vault(struct creds *c, struct vault *v)
+{
+	c->vault = v;
+	c->version++;
+}
+
+void
+credential_clock(struct creds *c, uint64_t wall)
+{
+	c->wall = wall;
+}
+
 /* A value that no header can carry, or that no provider ever gave out. */
-static int
-bad_value(const uint8_t *p, size_t len)
+int
+credential_bad(const uint8_t *p, size_t len)
 {
 	size_t	 i;
 
@@ -142,7 +114,7 @@ single_store(struct value *v, struct secret **s)
 	if (len > 0 && secret_bytes(*s)[len - 1] == '\n' &&
 	    strcmp(v->name, vault_name) != 0)
 		len--;
-	v->bad = (uint8_t)bad_value(secret_bytes(*s), len);
+	v->bad = (uint8_t)credential_bad(secret_bytes(*s), len);
 	if (v->bad || len == 0) {
 		secret_free(s);
 		return;
@@ -167,7 +139,7 @@ credential_set(struct creds *c, enum proto_source kind, const char *name,
 		return 0;
 	}
 	v = single_find(c, name);
-	if (v == NULL && (kind == SRC_ENVFILE || name[0] == '\0' ||
+	if (v == NULL && (kind == SRC_ENVFILE || kind == SRC_EXPORT || name[0] == '\0' ||
 	    strlen(name) >= CREDENTIAL_NAME)) {
 		snprintf(err, size, "not the name of a variable");
 		secret_free(value);
@@ -186,195 +158,135 @@ credential_set(struct creds *c, enum proto_source kind, const char *name,
 		strlcpy(v->name, name, sizeof(v->name));
 	}
 	single_store(v, value);
+	v->since = c->wall;
 	c->version++;
 	return 0;
 }
 
-/* ---- files -------------------------------------------------------------- */
+/* ---- files of one value -------------------------------------------------- */
 
-int
-credential_file_begin(struct creds *c, const char *path)
+const char *
+credential_judge(const uint8_t *p, size_t len)
 {
-	file_free(c->stage);
-	c->err[0] = '\0';
-	c->linelen = c->bytes = 0;
-	c->lineno = 1;
-	c->stage = calloc(1, sizeof(*c->stage));
-	if (c->line == NULL)
-		c->line = secret_new(SECRET_MAX);
-	if (c->stage == NULL || c->line == NULL) {
-		file_free(c->stage);
-		c->stage = NULL;
-		secret_free(&c->line);
-		errno = ENOMEM;
-		return -1;
-	}
-	strlcpy(c->stage->path, path, sizeof(c->stage->path));
-	return 0;
-}
-
-/* The first error of a file is the one that is told. */
-static void
-file_error(struct creds *c, const char *why)
-{
-	if (c->err[0] == '\0')
-		snprintf(c->err, sizeof(c->err), "%.160s:%u: %s",
-		    c->stage->path, c->lineno, why);
-}
-
-/* Copies a value behind the others; 0, or -1: no slot. */
-static int
-file_pack(struct file *f, struct value *v, const char *p, size_t len)
-{
-	if (f->nslots == 0 || f->fill + len > SECRET_MAX) {
-		if (f->nslots == FILE_SLOTS)
-			return -1;
-		f->slot[f->nslots] = secret_new(SECRET_MAX);
-		if (f->slot[f->nslots] == NULL)
-			return -1;
-		f->nslots++;
-		f->fill = 0;
-	}
-	v->slot = f->slot[f->nslots - 1];
-	v->off = (uint16_t)f->fill;
-	v->len = (uint16_t)len;
-	memcpy(secret_bytes(v->slot) + f->fill, p, len);
-	f->fill += len;
-	return 0;
-}
-
-static struct value *
-file_find(const struct file *f, const char *name, size_t len)
-{
-	size_t	 i;
-
-	for (i = 0; i < f->n; i++)
-		if (strncmp(f->value[i].name, name, len) == 0 &&
-		    f->value[i].name[len] == '\0')
-			return (struct value *)(uintptr_t)&f->value[i];
+	if (len == 0)
+		return "it is empty";
+	if (len > CREDENTIAL_MAX)
+		return "it is longer than 3072 bytes";
+	if (credential_bad(p, len))
+		return "it has control characters or more than one line";
+	if (len >= 3 && memcmp(p, "tp_", 3) == 0)
+		return "it holds a proxyd key (tp_...), not a provider's";
 	return NULL;
 }
 
-/* The line in c->line is complete. */
-static void
-file_line(struct creds *c)
+/* VARIABLE:PATH; 0, or -1 if it is not that. */
+static int
+held_name(const char *name, char var[CREDENTIAL_NAME], const char **path)
 {
-	struct envfile_line	 l;
-	struct value		*v;
-	const char		*why;
+	const char	*colon;
 
-	why = envfile_parse((char *)secret_bytes(c->line), c->linelen,
-	    CREDENTIAL_NAME, &l);
-	if (why != NULL) {
-		file_error(c, why);
-		return;
-	}
-	if (l.name == NULL)
-		return;
-	v = file_find(c->stage, l.name, l.namelen);
-	if (v == NULL) {
-		if (c->stage->n == CREDENTIAL_VARS) {
-			file_error(c, "more than 256 variables");
-			return;
-		}
-		v = &c->stage->value[c->stage->n++];
-		memcpy(v->name, l.name, l.namelen);
-	}
-	/* A second line for the same name wins, as in a shell. */
-	v->slot = NULL;
-	v->off = v->len = 0;
-	v->bad = (uint8_t)bad_value((const uint8_t *)l.value, l.len);
-	if (!v->bad && l.len > 0 &&
-	    file_pack(c->stage, v, l.value, l.len) == -1)
-		file_error(c, "no room for so many secrets");
-}
-
-void
-credential_file_feed(struct creds *c, const void *buf, size_t len)
-{
-	const uint8_t	*p = buf;
-	size_t		 i;
-
-	if (c->stage == NULL)
-		return;
-	for (i = 0; i < len && c->err[0] == '\0'; i++) {
-		if (++c->bytes > CREDENTIAL_FILE)
-			file_error(c, "the file is longer than 64 KiB");
-		else if (p[i] == '\n') {
-			file_line(c);
-			c->linelen = 0;
-			c->lineno++;
-		} else if (c->linelen == SECRET_MAX)
-			file_error(c, "the line is too long");
-		else
-			secret_bytes(c->line)[c->linelen++] = p[i];
-	}
-}
-
-static size_t
-file_slot(const struct creds *c, const char *path)
-{
-	size_t	 i;
-
-	for (i = 0; i < c->nfiles; i++)
-		if (strcmp(c->file[i]->path, path) == 0)
-			break;
-	return i;
-}
-
-int
-credential_file_end(struct creds *c, char *err, size_t size)
-{
-	size_t	 i;
-
-	err[0] = '\0';
-	if (c->stage == NULL) {
-		snprintf(err, size, "no file is being read");
-		errno = EINVAL;
+	colon = strchr(name, ':');
+	if (colon == NULL || colon == name ||
+	    (size_t)(colon - name) >= CREDENTIAL_NAME ||
+	    strlen(colon + 1) >= PATH_LEN)
 		return -1;
-	}
-	if (c->err[0] == '\0' && c->linelen > 0)
-		file_line(c);
-	secret_free(&c->line);
-	i = file_slot(c, c->stage->path);
-	if (c->err[0] == '\0' && i == FILES)
-		file_error(c, "more than 8 files");
-	if (c->err[0] != '\0') {
-		snprintf(err, size, "%s", c->err);
-		file_free(c->stage);
-		c->stage = NULL;
-		errno = EINVAL;
-		return -1;
-	}
-	if (i == c->nfiles)
-		c->nfiles++;
-	else
-		file_free(c->file[i]);
-	c->file[i] = c->stage;
-	c->stage = NULL;
-	c->version++;
+	memcpy(var, name, (size_t)(colon - name));
+	var[colon - name] = '\0';
+	*path = colon + 1;
 	return 0;
 }
 
-void
-credential_file_gone(struct creds *c, const char *path)
+static void
+held_remove(struct creds *c, size_t i)
 {
-	size_t	 i;
-
-	i = file_slot(c, path);
-	if (i == c->nfiles)
-		return;
-	file_free(c->file[i]);
-	c->nfiles--;
-	memmove(&c->file[i], &c->file[i + 1],
-	    (c->nfiles - i) * sizeof(c->file[0]));
+	secret_free(&c->held[i].v.slot);
+	c->nheld--;
+	memmove(&c->held[i], &c->held[i + 1],
+	    (c->nheld - i) * sizeof(c->held[0]));
 	c->version++;
+}
+
+size_t
+credential_held_drop(struct creds *c, const char *name)
+{
+	size_t	 i, n;
+
+	for (i = n = 0; i < c->nheld;) {
+		if (strcmp(c->held[i].v.name, name) != 0 ||
+		    !c->held[i].v.kept) {
+			i++;
+			continue;
+		}
+		held_remove(c, i);
+		n++;
+	}
+	return n;
+}
+
+int
+credential_held(struct creds *c, enum proto_source kind, const char *name,
+    struct secret **value, char *err, size_t size)
+{
+	struct held	*h;
+	const char	*path, *why;
+	char		 var[CREDENTIAL_NAME];
+	size_t		 i, len;
+
+	err[0] = '\0';
+	if (held_name(name, var, &path) == -1) {
+		snprintf(err, size, "not the name of a variable and a file");
+		secret_free(value);
+		errno = EINVAL;
+		return -1;
+	}
+	for (i = 0; i < c->nheld; i++)
+		if (c->held[i].kind == kind &&
+		    strcmp(c->held[i].v.name, var) == 0 &&
+		    strcmp(c->held[i].path, path) == 0)
+			break;
+	if (*value == NULL) {
+		if (i < c->nheld)
+			held_remove(c, i);
+		return 0;
+	}
+	len = secret_len(*value);
+	if (len > 0 && secret_bytes(*value)[len - 1] == '\n')
+		len--;
+	why = i == HELD ? "there are more than 64 such files" :
+	    credential_judge(secret_bytes(*value), len);
+	if (why != NULL) {
+		snprintf(err, size, "%s%s", why, i < c->nheld ?
+		    "; the value in use stays" : "");
+		secret_free(value);
+		errno = EINVAL;
+		return -1;
+	}
+	h = &c->held[i];
+	if (i < c->nheld && h->v.len == len && secret_equal(
+	    secret_bytes(h->v.slot), secret_bytes(*value), len)) {
+		secret_free(value);
+		return 0;
+	}
+	if (i == c->nheld) {
+		c->nheld++;
+		memset(h, 0, sizeof(*h));
+		h->kind = (uint8_t)kind;
+		strlcpy(h->v.name, var, sizeof(h->v.name));
+		strlcpy(h->path, path, sizeof(h->path));
+	}
+	secret_free(&h->v.slot);
+	h->v.slot = *value;
+	*value = NULL;
+	h->v.len = (uint16_t)len;
+	h->v.since = c->wall;
+	c->version++;
+	return 0;
 }
 
 /* ---- use ---------------------------------------------------------------- */
 
-static enum credential_state
-value_state(const struct value *v)
+enum credential_state
+credential_value(const struct value *v)
 {
 	if (v->bad)
 		return CRED_BAD;
@@ -386,75 +298,150 @@ value_state(const struct value *v)
 	return CRED_OK;
 }
 
-/*
- * The value that counts: the first, in order of precedence, that is there;
- * with skip, one that is not a proxyd key.  *from names its source.
- */
+/* The i-th value of that kind with the name; later files first. */
 static const struct value *
-lookup(const struct creds *c, const char *name, int skip, const char **from)
-{
-	const struct value	*v, *best;
-	enum credential_state	 st;
-	size_t			 i;
-
-	best = NULL;
-	*from = "environment";
-	for (i = 0; i <= c->nfiles; i++) {
-		v = i == 0 ? single_find(c, name) :
-		    file_find(c->file[c->nfiles - i], name, strlen(name));
-		if (v == NULL)
-			continue;
-		st = value_state(v);
-		if (st == CRED_ABSENT)
-			continue;
-		if (best == NULL || (skip && st != CRED_TP)) {
-			best = v;
-			*from = i == 0 ? "environment" :
-			    c->file[c->nfiles - i]->path;
-		}
-		if (!skip || st != CRED_TP)
-			break;
-	}
-	return best;
-}
-
-enum credential_state
-credential_find(const struct creds *c, const char *name, const uint8_t **p,
-    size_t *len)
+of_file(const struct creds *c, uint8_t kind, const char *name, size_t *i,
+    const char **from)
 {
 	const struct value	*v;
-	const char		*from;
-	enum credential_state	 st;
+	size_t			 n;
 
-	*p = NULL;
-	*len = 0;
-	v = lookup(c, name, 1, &from);
-	st = v == NULL ? CRED_ABSENT : value_state(v);
-	if (st == CRED_OK) {
-		*p = secret_bytes(v->slot) + v->off;
-		*len = v->len;
+	for (n = c->nfiles; n-- > 0;) {
+		if (c->file[n]->kind != kind)
+			continue;
+		v = credential_file_value(c->file[n], name, strlen(name));
+		if (v == NULL || (*i)-- > 0)
+			continue;
+		*from = c->file[n]->path;
+		return v;
 	}
-	return st;
+	return NULL;
+}
+
+static const struct value *
+of_held(const struct creds *c, uint8_t kind, const char *name, size_t *i,
+    const char **from)
+{
+	size_t	 n;
+
+	for (n = c->nheld; n-- > 0;) {
+		if (c->held[n].kind != kind ||
+		    strcmp(c->held[n].v.name, name) != 0 || (*i)-- > 0)
+			continue;
+		*from = c->held[n].path;
+		return &c->held[n].v;
+	}
+	return NULL;
+}
+
+static const struct value *
+of_env(const struct creds *c, uint8_t kind, const char *name, size_t *i,
+    const char **from)
+{
+	const struct value	*v;
+
+	(void)kind;
+	v = single_find(c, name);
+	if (v == NULL || (*i)-- > 0)
+		return NULL;
+	*from = "environment";
+	return v;
+}
+
+/* The order in which sources win; behind them the vault. */
+static const struct {
+	const struct value	*(*fn)(const struct creds *, uint8_t,
+				    const char *, size_t *, const char **);
+	uint8_t			 kind;
+} order[] = {
+	{ of_env, SRC_ENV }, { of_file, SRC_ENVFILE },
+	{ of_held, SRC_KEYFILE }, { of_held, SRC_DIRFILE },
+	{ of_file, SRC_EXPORT },
+};
+
+int
+credential_source(const struct creds *c, const char *name, size_t i,
+    struct credential_found *out)
+{
+	const struct value	*v;
+	size_t			 k;
+
+	memset(out, 0, sizeof(*out));
+	for (k = 0; k < sizeof(order) / sizeof(order[0]); k++) {
+		v = order[k].fn(c, order[k].kind, name, &i, &out->from);
+		if (v == NULL)
+			continue;
+		out->state = credential_value(v);
+		out->since = v->since;
+		out->kept = v->kept;
+		if (out->state == CRED_OK) {
+			out->p = secret_bytes(v->slot) + v->off;
+			out->len = v->len;
+		}
+		return 0;
+	}
+	if (i > 0 || c->vault == NULL)
+		return -1;
+	out->p = credential_stored(c->vault, "key", name, &out->len,
+	    &out->since);
+	out->from = "vault";
+	out->state = CRED_OK;
+	return out->p == NULL ? -1 : 0;
+}
+
+int
+credential_lookup(const struct creds *c, const char *name, int skip,
+    struct credential_found *out)
+{
+	struct credential_found	 f;
+	size_t			 i;
+	int			 have;
+
+	have = 0;
+	for (i = 0; credential_source(c, name, i, &f) == 0; i++) {
+		if (f.state == CRED_ABSENT)
+			continue;
+		if (!have || (skip && f.state != CRED_TP))
+			*out = f;
+		have = 1;
+		if (!skip || f.state != CRED_TP)
+			break;
+	}
+	return have ? 0 : -1;
 }
 
 void
-credential_explain(const struct creds *c, const char *name, char *out,
+credential_explain(struct creds *c, const char *name, char *out,
     size_t size)
+{
+	struct credential_found	 f;
+
+	out[0] = '\0';
+	if (credential_lookup(c, name, 1, &f) == -1)
+		snprintf(out, size, "%s is not set", name);
+	else if (f.state == CRED_TP)
+		snprintf(out, size, "%s (%s) holds a proxyd key (tp_...), "
+		    "not a provider's: treated as not set", name, f.from);
+	else if (f.state == CRED_BAD)
+		snprintf(out, size, "%s (%s) is longer than %d bytes or has "
+		    "control characters: not used", name, f.from,
+		    CREDENTIAL_MAX);
+}
+
+/* For what comes by a variable or a .env file only. */
+static const struct value *
+lookup(const struct creds *c, const char *name)
 {
 	const struct value	*v;
 	const char		*from;
+	size_t			 k, i, n;
 
-	v = lookup(c, name, 1, &from);
-	out[0] = '\0';
-	if (v == NULL)
-		snprintf(out, size, "%s is not set", name);
-	else if (value_state(v) == CRED_TP)
-		snprintf(out, size, "%s (%s) holds a proxyd key (tp_...), "
-		    "not a provider's: treated as not set", name, from);
-	else if (value_state(v) == CRED_BAD)
-		snprintf(out, size, "%s (%s) is longer than %d bytes or has "
-		    "control characters: not used", name, from,
-		    CREDENTIAL_MAX);
+	for (k = 0; k < 2; k++)
+		for (n = 0; i = n, (v = order[k].fn(c, order[k].kind, name, &i,
+		    &from)) != NULL; n++)
+			if (credential_value(v) != CRED_ABSENT)
+				return v;
+	return NULL;
 }
 
 static struct secret *
@@ -468,15 +455,14 @@ special_vault(const struct creds *c, struct secret **out, char *err,
     size_t size)
 {
 	const struct value	*v;
-	const char		*from;
 	struct secret		*text;
 
-	v = lookup(c, vault_name, 0, &from);
+	v = lookup(c, vault_name);
 	if (v == NULL && c->keyfile == NULL)
 		return 0;
 	if (v == NULL)
 		*out = vault_key_parse(c->keyfile, 1);
-	else if (value_state(v) != CRED_BAD) {
+	else if (credential_value(v) != CRED_BAD) {
 		text = value_dup(v);
 		if (text != NULL)
 			*out = vault_key_parse(text, 0);
@@ -496,10 +482,9 @@ special_admin(const struct creds *c, struct secret **out, char *err,
     size_t size)
 {
 	const struct value	*a, *b;
-	const char		*from;
 
-	a = lookup(c, admin_name, 0, &from);
-	b = lookup(c, admin_second, 0, &from);
+	a = lookup(c, admin_name);
+	b = lookup(c, admin_second);
 	if (a == NULL && b == NULL)
 		return 0;
 	if (a != NULL && b != NULL && (a->bad || b->bad || a->len != b->len ||
@@ -555,36 +540,4 @@ credential_fingerprint(const struct vault *v, const void *p, size_t len,
 	crypto_auth_hmacsha256_final(&st, out);
 	secret_wipe(&st, sizeof(st));
 	return 0;
-}
-
-size_t
-credential_names(const struct creds *c, const struct vault *v,
-    const char *const *names, size_t n, char *out, size_t size)
-{
-	char		 line[CREDENTIAL_NAME + PATH_LEN + 256], why[768];
-	char		 hex[HEX_SIZE(8)];
-	const uint8_t	*p;
-	const char	*from;
-	uint8_t		 fp[CREDENTIAL_FPRINT];
-	size_t		 i, len, off;
-
-	out[0] = '\0';
-	for (i = off = 0; i < n; i++) {
-		if (credential_find(c, names[i], &p, &len) == CRED_OK) {
-			lookup(c, names[i], 1, &from);
-			if (credential_fingerprint(v, p, len, fp) == -1)
-				strlcpy(hex, "-", sizeof(hex));
-			else
-				hex_encode(hex, sizeof(hex), fp, 8);
-			snprintf(line, sizeof(line), "%s  %s  %s\n", names[i],
-			    from, hex);
-		} else {
-			credential_explain(c, names[i], why, sizeof(why));
-			snprintf(line, sizeof(line), "%.900s\n", why);
-		}
-		if (off + strlen(line) >= size)
-			break;
-		off += strlcpy(out + off, line, size - off);
-	}
-	return off;
 }

@@ -106,30 +106,25 @@ grant_allow(struct broker *b, const struct durable_token *t, struct call *c,
 }
 
 /*
- * The credential of the call's provider, by the fingerprint in its record.
- * *p is a view.  A provider without authentication has the empty one.
+ * The credential of the call's provider, by the fingerprint in its record: the
+ * current value, or the one that it replaced meanwhile.  *p is a view.  A provider without authentication has the empty one.
  */
 static int
 credential(struct broker *b, const struct call *c,
     const struct policy_provider *pr, const uint8_t **p, size_t *len)
 {
-	uint8_t	 fprint[CREDENTIAL_FPRINT];
-
 	*p = NULL;
 	*len = 0;
 	if (pr->auth == AUTH_NONE)
 		return 0;
-	if (credential_find(b->creds, pr->key, p, len) != CRED_OK) {
-		errno = ENOENT;
-		return -1;
-	}
-	if (*len > CREDENTIAL_MAX || credential_fingerprint(&b->vault, *p,
-	    *len, fprint) == -1 ||
-	    memcmp(fprint, c->fprint, sizeof(fprint)) != 0) {
-		errno = ESTALE;
-		return -1;
-	}
-	return 0;
+	if (credential_match(b->creds, pr->key, c->fprint, p, len) == 0 &&
+	    *len <= CREDENTIAL_MAX)
+		return 0;
+	errno = credential_find(b->creds, pr->key, p, len) == CRED_OK ?
+	    ESTALE : ENOENT;
+	*p = NULL;
+	*len = 0;
+	return -1;
 }
 
 static void
@@ -153,7 +148,8 @@ compose(struct broker *b, struct msgw *w, const struct call *c,
 	msg_put_str(w, a->ctype);
 	msg_put_u64(w, a->length);
 	msg_put_raw(w, a->sha256, sizeof(a->sha256));
-	msg_put_u32(w, a->flags);
+	msg_put_u32(w, a->kind == KIND_PROBE ? CF_PROBE :
+	    a->flags & ~(uint32_t)CF_PROBE);
 	msg_put_u8(w, a->dialect);
 	msg_put_u8(w, pr->auth);
 	msg_put_blob(w, cred, len);
@@ -180,7 +176,11 @@ grant_release(struct broker *b, const struct durable_token *t, struct call *c,
 		return -1;
 	compose(b, &w, c, &pr, cred, len);
 	outbox_secret(o, FROM_EGRESS, c->egress, &w);
-	grant_allow(b, t, c, o);
+	credential_used(b->creds, pr.key);
+	/* A worker is allowed once, and a probe has none. */
+	if (!c->allowed && c->ask.kind != KIND_PROBE)
+		grant_allow(b, t, c, o);
+	c->allowed = 1;
 	c->released = b->now;
 	return 0;
 }

@@ -438,6 +438,18 @@ hear_worker(struct broker *b, uint16_t worker, struct msgr *m,
 }
 
 /* ---- egresses ---------------------------------------------------------- */
+/* Nobody waits for this call any more: no second attempt. */
+static void
+refused_late(uint16_t egress, uint32_t link, uint64_t no, struct outbox *o)
+{
+	struct msgw	 w;
+
+	msg_open(&w, M_DROP);
+	msg_put_u32(&w, link);
+	msg_put_u64(&w, no);
+	outbox_send(o, FROM_EGRESS, egress, &w);
+}
+
 void
 hear_egress(struct broker *b, uint16_t egress, struct msgr *m,
     struct outbox *o)
@@ -464,6 +476,8 @@ hear_egress(struct broker *b, uint16_t egress, struct msgr *m,
 	c = table_find_link(b, link, no);
 	if (c == NULL) {
 		b->count.late++;
+		if (m->type == M_REFUSED)
+			refused_late(egress, link, no, o);
 		return;
 	}
 	if (c->egress != egress || c->egress_gen != b->egress[egress].p.gen ||
@@ -474,7 +488,7 @@ hear_egress(struct broker *b, uint16_t egress, struct msgr *m,
 	memset(&arg, 0, sizeof(arg));
 	arg.done = &d;
 	arg.out = o;
-	call_event(b, c, CE_DONE, &arg);
+	call_event(b, c, m->type == M_REFUSED ? CE_REFUSED : CE_DONE, &arg);
 }
 
 /* ---- many calls at once ------------------------------------------------ */

@@ -12,6 +12,8 @@
 #include "common/text/sha256.h"
 #include "keybrokerd/broker/broker.h"
 
+#define SOURCE_NAME	400	/* VARIABLE:PATH, with its NUL */
+
 static void
 well_formed(struct msgr *m)
 {
@@ -167,10 +169,35 @@ take_value(struct broker *b, enum proto_source kind, const char *name, int fd,
 	return credential_set(b->creds, kind, name, &s, err, errsize);
 }
 
+/* A file that is one value. */
+static int
+take_held(struct broker *b, enum proto_source kind, const char *name, int fd,
+    int map, uint64_t size, char *err, size_t errsize)
+{
+	struct secret	*s;
+	ssize_t		 n;
+
+	s = NULL;
+	if (fd == -1)
+		return credential_held(b->creds, kind, name, &s, err, errsize);
+	n = -1;
+	if (size <= CREDENTIAL_MAX + 1 && (s = secret_new(SECRET_MAX)) != NULL)
+		n = b->env.source(b->env.arg, fd, map, 0, secret_bytes(s),
+		    SECRET_MAX);
+	if (n == -1 || secret_resize(s, (size_t)n) == -1) {
+		strlcpy(err, size > CREDENTIAL_MAX + 1 ?
+		    "it is longer than 3072 bytes; the value in use stays" :
+		    "it cannot be read", errsize);
+		secret_free(&s);
+		return -1;
+	}
+	return credential_held(b->creds, kind, name, &s, err, errsize);
+}
+
 /* A file of variables, in pieces through one secret slot. */
 static int
-take_file(struct broker *b, const char *name, int fd, int map, char *err,
-    size_t errsize)
+take_file(struct broker *b, enum proto_source kind, const char *name, int fd,
+    int map, char *err, size_t errsize)
 {
 	struct secret	*s;
 	uint64_t	 off;
@@ -181,7 +208,8 @@ take_file(struct broker *b, const char *name, int fd, int map, char *err,
 		return 0;
 	}
 	s = secret_new(SECRET_MAX);
-	if (s == NULL || credential_file_begin(b->creds, name) == -1) {
+	if (s == NULL || credential_file_open(b->creds, kind,
+	    name) == -1) {
 		secret_free(&s);
 		strlcpy(err, "no memory", errsize);
 		return -1;
@@ -220,8 +248,8 @@ explain_unusable(const struct broker *b, const char *source)
 }
 
 /* Calls that wait for a credential, and egresses that can start now. */
-static void
-sources_changed(struct broker *b, const char *source, struct outbox *o)
+void
+parent_changed(struct broker *b, const char *source, struct outbox *o)
 {
 	struct policy_provider	 pr;
 	size_t			 i;
@@ -235,12 +263,39 @@ sources_changed(struct broker *b, const char *source, struct outbox *o)
 		if (peers_has_key(b, &pr))
 			call_credential(b, pr.id, 1, o);
 	}
+	admin_secret_changed(b);
+}
+
+/* Judged: the parent keeps the descriptor for the broker after this one. */
+static void
+taken(uint8_t kind, const char *name, int ok, struct outbox *o)
+{
+	struct msgw	 w;
+
+	msg_open(&w, M_TAKEN);
+	msg_put_u8(&w, kind);
+	msg_put_str(&w, name);
+	msg_put_u8(&w, (uint8_t)ok);
+	outbox_send(o, FROM_PARENT, 0, &w);
+}
+
+/* One warning when something breaks, one line when it is mended. */
+static void
+judged(struct broker *b, uint8_t kind, const char *name, const char *err)
+{
+	if (!credential_trouble(b->creds, kind, name, *err == '\0' ? NULL :
+	    err))
+		return;
+	if (*err == '\0')
+		log_info("source %s is in order again", name);
+	else
+		log_warnx("source %s: %s", name, err);
 }
 
 static void
 on_source(struct broker *b, struct msgr *m, int fd, struct outbox *o)
 {
-	char		 name[256], err[CREDENTIAL_ERR];
+	char		 name[SOURCE_NAME], err[CREDENTIAL_ERR];
 	uint64_t	 size;
 	uint8_t		 kind, mode;
 	int		 rc, map;
@@ -251,14 +306,51 @@ on_source(struct broker *b, struct msgr *m, int fd, struct outbox *o)
 	msg_get_str(m, name, sizeof(name));
 	well_formed(m);
 	map = mode == SRC_MAP;
-	if (kind == SRC_ENVFILE)
-		rc = take_file(b, name, fd, map, err, sizeof(err));
-	else
+	err[0] = '\0';
+	if (kind == SRC_ENVFILE || kind == SRC_EXPORT)
+		rc = take_file(b, kind, name, fd, map, err, sizeof(err));
+	else if (kind == SRC_KEYFILE || kind == SRC_DIRFILE)
+		rc = take_held(b, kind, name, fd, map, size, err,
+		    sizeof(err));
+	else {
 		rc = take_value(b, kind, name, fd, map, size, err,
 		    sizeof(err));
-	if (rc == -1)
-		log_warnx("source %s: %s", name, err);
-	sources_changed(b, kind == SRC_ENVFILE ? NULL : name, o);
+		if (rc == -1)
+			log_warnx("source %s: %s", name, err);
+		parent_changed(b, name, o);
+		return;
+	}
+	judged(b, kind, name, err);
+	if (fd != -1)
+		taken(kind, name, rc == 0 && err[0] == '\0', o);
+	parent_changed(b, NULL, o);
+}
+
+/* The parent could not open it: what was taken from it stays. */
+static void
+on_source_bad(struct broker *b, struct msgr *m, int fd, struct outbox *o)
+{
+	char	 name[SOURCE_NAME], text[CREDENTIAL_ERR];
+	uint8_t	 kind;
+
+	(void)fd;
+	(void)o;
+	kind = msg_get_u8(m);
+	msg_get_str(m, name, sizeof(name));
+	msg_get_str(m, text, sizeof(text));
+	well_formed(m);
+	judged(b, kind, name, text);
+}
+
+static void
+on_reopened(struct broker *b, struct msgr *m, int fd, struct outbox *o)
+{
+	char	 name[CREDENTIAL_NAME];
+
+	(void)fd;
+	msg_get_str(m, name, sizeof(name));
+	well_formed(m);
+	attempt_reopened(b, name, o);
 }
 
 /* ---- policy and the rest ----------------------------------------------- */
@@ -389,6 +481,7 @@ parent_message(struct broker *b, struct msgr *m, int fd, struct outbox *o)
 				    struct outbox *);
 	} table[] = {
 		{ M_PEER, on_peer }, { M_SOURCE, on_source },
+		{ M_SOURCE_BAD, on_source_bad }, { M_REOPENED, on_reopened },
 		{ M_LINKUP, on_linkup }, { M_POLICY, on_policy },
 		{ M_CONTROL, on_control }, { M_ROLES, on_roles },
 		{ M_CONFIG, on_config }, { M_CLOSING, on_closing },

@@ -288,6 +288,7 @@ open_vault(struct broker *b)
 	if (vault_init(&b->vault, &dek) == -1)
 		fatal("vault");
 	b->vault_open = 1;
+	credential_vault(b->creds, &b->vault);
 }
 
 /* The head must be ours: signed, and the range must have its root. */
@@ -380,5 +381,7 @@ recover_try(struct broker *b, struct outbox *o)
 	b->recover.phase = RC_DONE;
 	admin_start(b, o);
 	b->gate.recover_to = b->batch.chain.next;
+	credential_touch(b->creds);
 	peers_spawn(b, o);
+	credential_settled(b->creds);
 }

@@ -41,6 +41,7 @@ struct outbox;
 #define KEY_BYTES		(1024ULL * 1024 * 1024)	/* their bodies */
 #define RESPONSE_MAX		(256ULL * 1024 * 1024)	/* answer of a call */
 #define NEVER			UINT64_MAX
+#define PROBE_WORKER		WORKERS_MAX	/* nobody: the broker's own */
 
 /* ---- peers ------------------------------------------------------------- */
 enum from_kind {
@@ -108,7 +109,9 @@ enum call_state {
 enum call_event {
 	CE_ADMIT, CE_CALL, CE_AMEND, CE_CANCEL, CE_COMMITTED, CE_CREDENTIAL,
 	CE_DEADLINE, CE_REVOKED, CE_DONE, CE_OUTCOME, CE_WORKER_LOST,
-	CE_EGRESS_LOST, CE_MAX
+	CE_EGRESS_LOST,
+	/* beyond the appendix: a second attempt, see call.c */
+	CE_REFUSED, CE_REOPENED, CE_MAX
 };
 
 /* call.marks: remembered in COMMITTING, acted on at COMMITTED. */
@@ -167,6 +170,9 @@ struct call {
 	uint8_t		 redacted;	/* one REDACT was sent */
 	uint8_t		 reserved;	/* holds a reservation (budget.c) */
 	uint8_t		 policy;	/* row of policies[] */
+	uint8_t		 attempt;	/* 1, 2: of its credential */
+	uint8_t		 refused;	/* 401: waits for REOPENED */
+	uint8_t		 allowed;	/* the worker has its ALLOW */
 	uint16_t	 worker;	/* row; see worker_gen */
 	uint16_t	 egress;	/* row, egress_gen likewise */
 	uint32_t	 worker_gen, egress_gen;
@@ -316,6 +322,7 @@ struct broker_env {
 
 struct counters {
 	uint64_t	 calls, allowed, denied, failed, strangers, late;
+	uint64_t	 second;	/* attempts with another credential */
 	uint64_t	 errors, mismatches, orphans, settled_at_reservation;
 };
 
@@ -380,7 +387,7 @@ struct broker {
 	struct admin	*admin;
 
 	/* peers */
-	struct worker	*workers;	/* WORKERS_MAX */
+	struct worker	*workers;	/* WORKERS_MAX, and PROBE_WORKER */
 	struct egress	 egress[PROVIDERS_MAX];
 	struct peer	 ledger;
 	int		 ledger_heard;	/* HELLO came on this link */

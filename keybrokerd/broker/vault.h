@@ -39,8 +39,8 @@
 /* Text of a plaintext of n bytes, with its NUL. */
 #define VAULT_TEXT(n)	\
 	(3 + VAULT_KID + 1 + ((n) + VAULT_FIXED + 2) / 3 * 4 + 1)
-#define VAULT_RECORDS	32
-#define VAULT_NAME	32		/* with its NUL */
+#define VAULT_RECORDS	96
+#define VAULT_NAME	80		/* with its NUL */
 
 /* Names of the records. */
 #define VAULT_PEPPER	"pepper"	/* pepper/1 ...: vault_pepper */
@@ -141,6 +141,8 @@ struct secret	*vault_get_or_make(struct vault *, const struct rng *,
  */
 int	 vault_put(struct vault *, const struct rng *, const char *name,
 	    struct secret **value, vault_emit, void *arg);
+/* Forgets and wipes a record, the caller deletes its row: 1; 0 none such. */
+int	 vault_drop(struct vault *, const char *name);
 /* Pepper by number, 0 = the highest; *no gets the number (may be NULL). */
 struct secret	*vault_pepper(const struct vault *, uint32_t want,
 	    uint32_t *no);

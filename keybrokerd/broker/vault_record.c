@@ -141,6 +141,20 @@ vault_get_or_make(struct vault *v, const struct rng *rng, const char *name,
 	return vault_get(v, name);
 }
 
+int
+vault_drop(struct vault *v, const char *name)
+{
+	struct vault_record	*r;
+
+	r = find(v, name);
+	if (r == NULL)
+		return 0;
+	secret_free(&r->value);
+	*r = v->records[--v->n];
+	memset(&v->records[v->n], 0, sizeof(v->records[0]));
+	return 1;
+}
+
 struct secret *
 vault_pepper(const struct vault *v, uint32_t want, uint32_t *no)
 {

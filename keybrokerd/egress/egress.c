@@ -196,18 +196,15 @@ put_exchange(struct msgw *m, const struct exchange *x, uint64_t up,
 	msg_put_u64(m, x->first_at);
 }
 
-void
-egress_done(const struct release *r, const struct exchange *x, int end,
-    int closer, uint64_t up, const uint8_t *shaup, const char *text)
+static int
+report(uint16_t type, const struct release *r, const struct exchange *x,
+    int end, int closer, uint64_t up, const uint8_t *shaup, const char *text)
 {
 	struct msgw	 m;
 	uint32_t	 echoes;
 
 	echoes = x == NULL ? 0 : x->echoes;
-	if (echoes > 0)
-		log_warnx("provider %s sent its credential back, masked %u "
-		    "times", egress_conf.name, (unsigned int)echoes);
-	msg_open(&m, M_DONE);
+	msg_open(&m, type);
 	msg_put_u32(&m, r->link);
 	msg_put_u64(&m, r->no);
 	msg_put_raw(&m, r->id, sizeof(r->id));
@@ -218,8 +215,27 @@ egress_done(const struct release *r, const struct exchange *x, int end,
 	msg_put_u8(&m, echoes > UINT8_MAX ? UINT8_MAX : (uint8_t)echoes);
 	msg_put_str(&m, x == NULL ? "" : x->id);
 	msg_put_strn(&m, text, strnlen(text, EGRESS_TEXT));
-	if (say(&broker, &m) == -1 && !orphaned && !broker.link->dead)
+	return say(&broker, &m);
+}
+
+void
+egress_done(const struct release *r, const struct exchange *x, int end,
+    int closer, uint64_t up, const uint8_t *shaup, const char *text)
+{
+	if (x != NULL && x->echoes > 0)
+		log_warnx("provider %s sent its credential back, masked %u "
+		    "times", egress_conf.name, (unsigned int)x->echoes);
+	if (report(M_DONE, r, x, end, closer, up, shaup, text) == -1 &&
+	    !orphaned && !broker.link->dead)
 		fatalx("the broker does not take DONE");
+}
+
+void
+egress_refused(const struct release *r, const struct exchange *x, uint64_t up,
+    const uint8_t *shaup)
+{
+	(void)report(M_REFUSED, r, x, END_AUTH, CLOSER_EGRESS, up, shaup,
+	    "it refused the gateway's credential (status 401)");
 }
 
 void
@@ -312,6 +328,8 @@ on_release(struct msgr *r)
 	if (release_read(r, &rel) == -1)
 		fatalx("broker: malformed RELEASE");
 	l = lane_find(rel.link);
+	if (l == NULL && (rel.flags & CF_PROBE) && rel.length == 0)
+		l = lane_probe(rel.link, rel.no);
 	if (l == NULL) {
 		egress_done(&rel, NULL, END_LOST, CLOSER_CLIENT, 0, none,
 		    "the worker's link is gone");

@@ -259,6 +259,8 @@ void	 lane_reap(void);
 void	 lane_orphans(void);
 /* dial is gone: no lane waits for it any more. */
 void	 lane_undialled(void);
+/* A lane without a worker, for the broker's own call of no body. */
+struct lane *lane_probe(uint32_t id, uint64_t no);
 /* RELEASE, DROP, EG_CUT of this lane. */
 void	 lane_release(struct lane *, const struct release *, struct mask_key *);
 void	 lane_drop(struct lane *, uint64_t no);
@@ -299,6 +301,9 @@ struct exchange {
 	int		 retried, noreplay;
 	int		 headed;	/* HEAD frame went to the worker */
 	int		 stalled;	/* worker slow: provider is not read */
+	int		 parked;	/* 401: the broker decides, REFUSED */
+	int		 second;	/* it was released once more */
+	uint64_t	 sent;		/* body bytes of the parked attempt */
 	uint16_t	 status;
 	uint64_t	 bytes, first_at, last_at;
 	uint32_t	 echoes;
@@ -314,6 +319,13 @@ void	 exchange_nocon(struct lane *, int end, const char *text);
 /* Sends what may leave; provider is readable; the worker took bytes. */
 void	 exchange_send(struct lane *);
 void	 exchange_recv(struct lane *);
+/*
+ * A parked call: RELEASE again, with another credential (key is taken over),
+ * or DROP: it ends as refused.
+ */
+void	 exchange_again(struct lane *, const struct release *,
+	    struct mask_key *);
+void	 exchange_refused(struct lane *);
 /* Something is due: 1 if it ended the call. */
 int	 exchange_late(struct lane *, uint64_t now);
 uint64_t exchange_due(const struct lane *);
@@ -353,6 +365,9 @@ void	 egress_unkey(struct mask_key *);
 int	 egress_dial(uint32_t cookie);
 void	 egress_done(const struct release *, const struct exchange *, int end,
 	    int closer, uint64_t up, const uint8_t *shaup, const char *text);
+/* The same words as DONE, of a call that is parked. */
+void	 egress_refused(const struct release *, const struct exchange *,
+	    uint64_t up, const uint8_t *shaup);
 void	 egress_upstream(uint32_t link, int up, int end, const char *text);
 /* Calls that have a RELEASE and no DONE. */
 void	 egress_count(int delta);

@@ -112,8 +112,8 @@ exchange_end(struct lane *l, int end, int closer, int keep,
 	if (!l->dead)
 		last_frame(l, end, status, text);
 	x->echoes += x->mask.count;
-	egress_done(&x->rel, x, end, closer, matched ? l->tail.passed : 0,
-	    matched && l->tail.ok ? l->tail.want : none, text);
+	egress_done(&x->rel, x, end, closer, x->parked ? x->sent :
+	    matched ? l->tail.passed : 0, matched && l->tail.ok ? l->tail.want : none, text);
 	if (x->rel.no > l->settled)
 		l->settled = x->rel.no;
 	l->x = NULL;
@@ -129,6 +129,10 @@ exchange_end(struct lane *l, int end, int closer, int keep,
 		upstream_want(l->up, 1, 0);
 	if (matched)
 		lane_discard(l);
+	if (l->fd == -1) {
+		lane_close(l, "its only call is over");
+		return;
+	}
 	lane_flush(l);
 	lane_arm(l);
 }
@@ -247,6 +251,8 @@ exchange_start(struct lane *l)
 	size_t		 n;
 
 	x = l->x;
+	if (x->parked)
+		return;
 	if (upstream_recv(l->up, &byte, sizeof(byte), &n) != UPSTREAM_AGAIN) {
 		lane_disconnect(l, END_OK, "closed while idle");
 		if (++x->retried >= TRIES)
@@ -369,22 +375,99 @@ complete(struct lane *l, int keep)
 	    "");
 }
 
-/* The final head: 1 if the call ended with it. */
+/*
+ * Is everything still here that a second attempt would send?  Nothing of the
+ * refusal has gone to the worker.
+ */
+static int
+may_repeat(const struct lane *l)
+{
+	return !l->x->second && !l->x->noreplay && l->tail.ok &&
+	    l->x->rel.length <= EGRESS_HOLD;
+}
+
+/* The broker decides how it goes on; a connection is made ahead of need. */
+static void
+park(struct lane *l)
+{
+	struct exchange	*x;
+
+	x = l->x;
+	x->parked = 1;
+	x->started = x->sendfail = 0;
+	x->sent = l->tail.passed;
+	egress_refused(&x->rel, x, x->sent, l->tail.want);
+	unsend(x);
+	lane_rewind(l);
+	lane_disconnect(l, END_AUTH, "the credential was refused");
+	lane_connect(l);
+}
+
+void
+exchange_again(struct lane *l, const struct release *r, struct mask_key *key)
+{
+	struct exchange	*x;
+
+	x = l->x;
+	if (!is_ours(r) || r->length != x->rel.length ||
+	    memcmp(r->digest, x->rel.digest, sizeof(r->digest)) != 0) {
+		egress_unkey(key);
+		fail(l, END_MISMATCH, CLOSER_EGRESS, 502,
+		    "the second release names another request");
+		return;
+	}
+	egress_unkey(x->key);
+	x->key = key;
+	x->rel = *r;
+	x->rel.cred = NULL;
+	mask_init(&x->mask, key);
+	sha256_init(&x->down);
+	answer_wipe(&x->ans);
+	answer_init(&x->ans, strcmp(r->method, "HEAD") == 0, r->limit);
+	x->parked = x->final = x->stalled = x->retried = 0;
+	x->second = 1;
+	x->status = 0;
+	x->bytes = x->first_at = x->last_at = 0;
+	x->id[0] = '\0';
+	if (l->state == LANE_UP)
+		exchange_start(l);
+	else
+		lane_connect(l);
+}
+
+static void
+refused(struct lane *l)
+{
+	char	 text[80];
+
+	snprintf(text, sizeof(text), "it refused the gateway's credential "
+	    "(status %u)", (unsigned int)l->x->status);
+	fail(l, END_AUTH, CLOSER_EGRESS, 502, text);
+}
+
+void
+exchange_refused(struct lane *l)
+{
+	refused(l);
+}
+
+/* The final head: 1 if the call ended with it, or is parked. */
 static int
 on_head(struct lane *l)
 {
 	struct exchange	*x;
 	uint8_t		 frame[LINK_CTRL];
-	char		 text[80];
 	size_t		 n;
 
 	x = l->x;
 	x->status = x->ans.head.status;
 	answer_id(&x->ans, x->key, x->id, sizeof(x->id));
+	if (x->status == 401 && may_repeat(l)) {
+		park(l);
+		return 1;
+	}
 	if (x->status == 401 || x->status == 403) {
-		snprintf(text, sizeof(text), "it refused the gateway's "
-		    "credential (status %u)", (unsigned int)x->status);
-		fail(l, END_AUTH, CLOSER_EGRESS, 502, text);
+		refused(l);
 		return 1;
 	}
 	n = answer_payload(&x->ans, x->rel.no, x->key, frame, &x->echoes);

@@ -64,6 +64,33 @@ lane_new(uint32_t id, uint64_t instance, int fd)
 	lane_connect(l);
 }
 
+/* What OPEN and END of a worker would have said. */
+struct lane *
+lane_probe(uint32_t id, uint64_t no)
+{
+	uint8_t		 open[17];
+	struct lane	*l;
+	int		 i;
+
+	l = calloc(1, sizeof(*l));
+	if (l == NULL)
+		fatalx("out of memory");
+	memset(open, 0, sizeof(open));
+	for (i = 0; i < 8; i++)
+		open[i] = (uint8_t)(no >> (56 - 8 * i));
+	l->id = id;
+	l->fd = -1;
+	l->no = no;
+	l->armed = UINT64_MAX;
+	l->timer = egress_event(-1, 0, on_timer, l);
+	l->offer = offer_new(open, sizeof(open));
+	l->body = BODY_END;
+	tail_init(&l->tail);
+	tail_end(&l->tail);
+	LIST_INSERT_HEAD(&table[id % BUCKETS], l, entry);
+	return l;
+}
+
 void
 lane_close(struct lane *l, const char *why)
 {
@@ -78,10 +105,12 @@ lane_close(struct lane *l, const char *why)
 	if (l->up != NULL || l->state != LANE_DOWN)
 		lane_disconnect(l, END_ABORTED, why);
 	lane_discard(l);
-	event_free(l->readable);
-	event_free(l->writable);
+	if (l->fd != -1) {
+		event_free(l->readable);
+		event_free(l->writable);
+		close(l->fd);
+	}
 	event_free(l->timer);
-	close(l->fd);
 	l->fd = -1;
 	egress_upstream(l->id, 2, END_OK, "");
 }
@@ -390,7 +419,7 @@ lane_frame(struct lane *l, enum link_type type, const void *p, size_t n)
 {
 	uint8_t	 h[LINK_HEAD];
 
-	if (l->dead)
+	if (l->dead || l->fd == -1)
 		return;
 	link_head(h, type, 0, n);
 	buf_add(&l->out, h, sizeof(h));
@@ -450,6 +479,13 @@ lane_release(struct lane *l, const struct release *r, struct mask_key *key)
 {
 	static const uint8_t	 none[SHA256_LEN];
 
+	if (l->x != NULL && l->x->parked && l->x->rel.no == r->no &&
+	    memcmp(l->x->rel.id, r->id, sizeof(r->id)) == 0) {
+		exchange_again(l, r, key);
+		if (!l->dead)
+			lane_pump(l);
+		return;
+	}
 	if (l->x != NULL || is_past(l, r->no)) {
 		egress_done(r, NULL, END_ABORTED, CLOSER_CLIENT, 0, none,
 		    l->x != NULL ? "the link has another call" :
@@ -474,6 +510,12 @@ lane_drop(struct lane *l, uint64_t no)
 {
 	if (no > l->dropped)
 		l->dropped = no;
+	if (is_live(l) && l->x->parked && l->x->rel.no == no) {
+		exchange_refused(l);
+		if (!l->dead)
+			lane_pump(l);
+		return;
+	}
 	if (l->offer == NULL || l->offer->no > no || is_live(l))
 		return;
 	lane_discard(l);

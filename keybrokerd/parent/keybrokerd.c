@@ -23,6 +23,7 @@
 #include "common/proc/role.h"
 #include "common/secret/secret.h"
 #include "keybrokerd/parent/keybrokerd.h"
+#include "keybrokerd/parent/watch.h"
 
 #define EXIT_CONFIG	78
 #define STEP_NS		(10 * NS_S)
@@ -148,6 +149,7 @@ keyd_reload(struct keyd *k)
 		restart_changed(k, c);
 		k->conf = *c;
 		source_reopen(k);
+		(void)watch_configure(k, 0);
 		if (memcmp(old, k->policy, sizeof(old)) != 0)
 			message_policy(k, 0);
 		log_info("configuration read again%s", memcmp(old, k->policy,
@@ -270,7 +272,8 @@ next_deadline(const struct keyd *k)
 		t = r;
 	if (k->step_deadline != 0 && k->step_deadline < t)
 		t = k->step_deadline;
-	return t;
+	r = watch_deadline();
+	return r < t ? r : t;
 }
 
 static int
@@ -283,6 +286,7 @@ loop(struct keyd *k)
 		now = poll_now();
 		on_signals(k, now);
 		watch(k, now);
+		watch_turn(k, now);
 		roles_turn(k, now);
 		if (k->stopping && stop_turn(k, now))
 			break;
@@ -335,7 +339,7 @@ prepare(struct keyd *k)
 	user = geteuid() != 0 || k->conf.development;
 	if (state_vault_key(k, user) == -1)
 		return EXIT_CONFIG;
-	if (source_open_files(k) == -1)
+	if (source_open_files(k) == -1 || watch_configure(k, 1) == -1)
 		return EXIT_CONFIG;
 	if (state_ca(k) == -1 || control_listen(k) == -1)
 		return 1;
@@ -365,7 +369,7 @@ keyd_run(int argc, char **argv)
 	log_verbose(k.args.verbose);
 	umask(077);
 	signals();
-	k.poll = poll_new(KEYD_KIDS * 2 + 8);
+	k.poll = poll_new(KEYD_KIDS * 2 + 9);
 	msglink_init(&k.proxyd, ROLE_FD_CHANNEL, 0);
 	roles_init(&k);
 	tlspair_init(&k);

@@ -15,6 +15,7 @@
 
 #define KEYD_MODELS	512
 #define KEYD_SOURCES	256
+#define KEYD_SECRETS	8	/* secrets directories, secrets files */
 #define KEYD_CHANGE	30	/* seconds between two looks at watched files */
 
 /* ---- configuration, as parsed --------------------------------------------- */
@@ -23,6 +24,7 @@ struct provider {
 	char		 host[HOST_MAX + 1];
 	char		 base[256];		/* path of the url, may be "" */
 	char		 key[65];		/* variable name, "" = none */
+	char		 keyfile[256];		/* "" = none */
 	char		 proxy[HOST_MAX + 1];
 	uint16_t	 id, port, proxy_port;
 	uint8_t		 dialect, scheme, auth;
@@ -41,6 +43,10 @@ struct kconf {
 	char		 vaultkey[PATH_MAX];
 	char		 cafile[PATH_MAX];
 	char		 origin[128];
+	int		 nowatch;		/* secrets files: poll alone */
+	size_t		 nsecretdirs, nsecretfiles;
+	char		 secretdir[KEYD_SECRETS][256];
+	char		 secretfile[KEYD_SECRETS][256];
 	size_t		 nproviders, nmodels;
 	struct provider	 providers[PROVIDERS_MAX];
 	struct model	 models[KEYD_MODELS];

@@ -12,6 +12,7 @@
 #include "common/ipc/permit.h"
 #include "common/log/log.h"
 #include "keybrokerd/parent/keybrokerd.h"
+#include "keybrokerd/parent/watch.h"
 
 void
 message_policy(struct keyd *k, int first)
@@ -82,6 +83,17 @@ on_serving(struct keyd *k, struct msgr *m)
 		log_warn("KP_READY");
 }
 
+/* A provider refused the value of this variable: is there another one? */
+static void
+on_reopen(struct keyd *k, struct msgr *m)
+{
+	char	 var[128];
+
+	msg_get_str(m, var, sizeof(var));
+	if (msg_end(m) == 0)
+		watch_reopen(k, var);
+}
+
 int
 message_broker(struct keyd *k, struct msgr *m)
 {
@@ -96,7 +108,10 @@ message_broker(struct keyd *k, struct msgr *m)
 		on_serving(k, m);
 		break;
 	case M_REOPEN:
-		source_reopen(k);
+		on_reopen(k, m);
+		break;
+	case M_TAKEN:
+		watch_taken(m);
 		break;
 	default:
 		log_warnx("the broker may not send %s", permit_name(m->type));

@@ -27,6 +27,7 @@ static int	 model_new(char *, char *, int64_t);
 static void	 set_dialect(int);
 static void	 set_auth(int);
 static void	 set_url(char *);
+static int	 secret_add(char [][256], size_t *, char *, const char *);
 static void	 set_proxy(char *);
 static int	 envname(const char *);
 %}
@@ -35,9 +36,9 @@ static int	 envname(const char *);
 	char	*str;
 	int64_t	 num;
 }
-%token ANTHROPIC AUDIT AUTH BEARER CA CONTROL CREATED DEVELOPMENT DIALECT ENV
-%token FFILE INCLUDE INSECURE KEY MODEL NONE OPENAI ORIGIN PERMISSIVE PROVIDER
-%token PROXY SANDBOX URL VAULT XAPIKEY
+%token ANTHROPIC AUDIT AUTH BEARER CA CONTROL CREATED DEVELOPMENT DIALECT
+%token DIRECTORY ENV FFILE INCLUDE INSECURE KEY MODEL NONE OFF OPENAI ORIGIN
+%token PERMISSIVE PROVIDER PROXY SANDBOX SECRETS URL VAULT WATCH XAPIKEY
 %token <str> STRING
 %token <num> NUMBER
 %type <str> word
@@ -60,6 +61,17 @@ line	: DEVELOPMENT		{ conf->development = 1; }
 		    "vault key file") == -1)
 			YYERROR;
 	}
+	| SECRETS DIRECTORY STRING {
+		if (secret_add(conf->secretdir, &conf->nsecretdirs, $3,
+		    "secrets directory") == -1)
+			YYERROR;
+	}
+	| SECRETS FFILE STRING	{
+		if (secret_add(conf->secretfile, &conf->nsecretfiles, $3,
+		    "secrets file") == -1)
+			YYERROR;
+	}
+	| SECRETS WATCH OFF	{ conf->nowatch = 1; }
 	| CA FFILE STRING	{
 		if (copy(conf->cafile, sizeof(conf->cafile), $3,
 		    "ca file") == -1)
@@ -112,6 +124,17 @@ item	: DIALECT OPENAI	{ set_dialect(DIALECT_OPENAI); }
 	| AUTH XAPIKEY		{ set_auth(AUTH_XAPIKEY); }
 	| INSECURE		{ prov->insecure = 1; }
 	| KEY NONE		{ prov->key_none = 1; }
+	| KEY FFILE STRING	{
+		if (*$3 != '/') {
+			conf_error(file, "\"%s\": a key file is named from /",
+			    $3);
+			free($3);
+			YYERROR;
+		}
+		if (copy(prov->keyfile, sizeof(prov->keyfile), $3,
+		    "key file") == -1)
+			YYERROR;
+	}
 	| KEY ENV word		{
 		if (!envname($3)) {
 			conf_error(file, "\"%s\" is no variable name", $3);
@@ -139,6 +162,7 @@ static const struct conf_keyword keywords[] = {
 	{ "created",	CREATED },
 	{ "development", DEVELOPMENT },
 	{ "dialect",	DIALECT },
+	{ "directory",	DIRECTORY },
 	{ "env",	ENV },
 	{ "file",	FFILE },
 	{ "include",	INCLUDE },
@@ -146,14 +170,17 @@ static const struct conf_keyword keywords[] = {
 	{ "key",	KEY },
 	{ "model",	MODEL },
 	{ "none",	NONE },
+	{ "off",	OFF },
 	{ "openai",	OPENAI },
 	{ "origin",	ORIGIN },
 	{ "permissive",	PERMISSIVE },
 	{ "provider",	PROVIDER },
 	{ "proxy",	PROXY },
 	{ "sandbox",	SANDBOX },
+	{ "secrets",	SECRETS },
 	{ "url",	URL },
 	{ "vault",	VAULT },
+	{ "watch",	WATCH },
 	{ "x-api-key",	XAPIKEY },
 };
 
@@ -181,6 +208,19 @@ copy(char *out, size_t size, char *s, const char *what)
 		conf_error(file, "%s is longer than %zu bytes", what, size - 1);
 	free(s);
 	return r;
+}
+
+/* Takes the malloc'ed string; order is kept, since later ones win. */
+static int
+secret_add(char list[][256], size_t *n, char *s, const char *what)
+{
+	if (*n == KEYD_SECRETS || *s != '/') {
+		conf_error(file, "\"%s\": a %s is named from /, and there are "
+		    "at most %d", s, what, KEYD_SECRETS);
+		free(s);
+		return -1;
+	}
+	return copy(list[(*n)++], 256, s, what);
 }
 
 static int

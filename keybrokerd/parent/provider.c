@@ -152,6 +152,18 @@ kconf_init(struct kconf *c)
 	    sizeof(c->cafile));
 }
 
+/* A key that comes from a file alone goes by NAME_API_KEY. */
+static void
+key_name(struct provider *p)
+{
+	size_t	 i;
+
+	snprintf(p->key, sizeof(p->key), "%s_API_KEY", p->name);
+	for (i = 0; p->key[i] != '\0'; i++)
+		p->key[i] = p->key[i] == '-' ? '_' :
+		    (char)toupper((unsigned char)p->key[i]);
+}
+
 static int
 check_provider(struct provider *p, char *why, size_t size)
 {
@@ -160,11 +172,13 @@ check_provider(struct provider *p, char *why, size_t size)
 		    p->name);
 		return -1;
 	}
-	if (!p->key_set && !p->key_none) {
-		snprintf(why, size, "provider %s needs \"key env NAME\" or "
-		    "\"key none\"", p->name);
+	if (!p->key_set && !p->key_none && p->keyfile[0] == '\0') {
+		snprintf(why, size, "provider %s needs \"key env NAME\", "
+		    "\"key file PATH\" or \"key none\"", p->name);
 		return -1;
 	}
+	if (!p->key_set && p->keyfile[0] != '\0')
+		key_name(p);
 	if (p->scheme == SCHEME_HTTP && !p->insecure && !loopback_name(p->host)) {
 		snprintf(why, size, "provider %s: http:// to %s would send the "
 		    "key in clear; use https:// or write \"insecure\"", p->name,

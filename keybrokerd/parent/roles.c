@@ -19,6 +19,7 @@
 #include "common/proc/priv.h"
 #include "common/proc/spawn.h"
 #include "keybrokerd/parent/keybrokerd.h"
+#include "keybrokerd/parent/watch.h"
 
 /* One row a role: what it is started with. */
 static const struct role_row {
@@ -250,6 +251,7 @@ kid_up(struct keyd *k, struct kid *kid, struct msgr *m)
 	if (kid->role == ROLE_BROKER) {
 		send_config(k, kid);
 		source_send(k, &kid->channel);
+		watch_send(k, &kid->channel);
 		message_policy(k, 1);
 	}
 	connect_kid(k, kid);

@@ -214,14 +214,6 @@ open_file(struct keyd *k, uint8_t kind, const char *path)
 int
 source_open_files(struct keyd *k)
 {
-	int	 i;
-
-	for (i = 0; i < k->args.nenv; i++) {
-		if (open_file(k, SRC_ENVFILE, k->args.envfile[i]) == -1) {
-			log_warn("%s", k->args.envfile[i]);
-			return -1;
-		}
-	}
 	if (access(k->conf.vaultkey, F_OK) == 0 &&
 	    open_file(k, SRC_VAULTKEY_FILE, k->conf.vaultkey) == -1) {
 		log_warn("%s", k->conf.vaultkey);

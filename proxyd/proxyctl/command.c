@@ -25,6 +25,8 @@ const char command_usage[] =
     "  key list [--agent NAME]\n"
     "  key create --agent NAME --email ADDRESS [--expires DAYS] [--name TEXT]\n"
     "  key revoke KEY_ID\n"
+    "  secret list | secret set [--now] NAME | secret import [--now] [FILE]\n"
+    "  secret test NAME | secret delete NAME\n"
     "  first [--env FILE --listen ADDR:PORT [--admin FILE]] | admin-key\n";
 
 struct opts {
@@ -421,6 +423,7 @@ static const struct command {
 	{ "reload",	cmd_reload,	1 },
 	{ "agent",	cmd_agent,	0 },
 	{ "key",	cmd_key,	0 },
+	{ "secret",	cmd_secret,	0 },
 	{ "first",	cmd_first,	0 },
 	{ "admin-key",	cmd_adminkey,	1 },
 };

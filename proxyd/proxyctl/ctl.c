@@ -88,7 +88,7 @@ ctl_open(struct msgw *w, uint16_t type)
 {
 	msg_open(w, type);
 	msg_put_u32(w, cookie++);
-	if (type >= M_ADMIN_AGENT_CREATE && type <= M_ADMIN_STATUS)
+	if (type >> 8 == M_ADMIN_STATUS >> 8)
 		msg_put_str(w, "");
 }
 
@@ -96,6 +96,7 @@ int
 ctl_send(int fd, struct msgw *w)
 {
 	uint8_t	 packet[MSG_PACKET];
+	ssize_t	 n;
 
 	if (w->bad)
 		return -1;
@@ -107,7 +108,9 @@ ctl_send(int fd, struct msgw *w)
 	packet[6] = (uint8_t)(w->len >> 8);
 	packet[7] = (uint8_t)w->len;
 	memcpy(packet + MSG_HEAD, w->buf, w->len);
-	return send(fd, packet, MSG_HEAD + w->len, MSG_NOSIGNAL) == -1 ? -1 : 0;
+	n = send(fd, packet, MSG_HEAD + w->len, MSG_NOSIGNAL);
+	explicit_bzero(packet, sizeof(packet));
+	return n == -1 ? -1 : 0;
 }
 
 static int

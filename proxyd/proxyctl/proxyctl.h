@@ -35,6 +35,9 @@ struct table	*print_new(const struct column *, size_t n, int json);
 void		 print_row(struct table *, const struct answer *);
 void		 print_end(struct table *);
 
+/* cmd_secret.c */
+int	 cmd_secret(int fd, int json, int argc, char **argv);
+
 /* command.c */
 int	 command_run(int fd, int json, int argc, char **argv);
 extern const char	command_usage[];

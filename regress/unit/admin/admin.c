@@ -807,7 +807,8 @@ static void
 test_status(void **state)
 {
 	static const char *const	 want[] = { "gateway", "ledger",
-	    "calls", "workers", "providers", "keys", "dial" };
+	    "calls", "workers", "providers", "keys", "secrets",
+	    "dial" };
 	size_t				 i;
 
 	(void)state;

@@ -26,7 +26,7 @@ static const char *const states[CS_MAX] = {
 static const char *const events[CE_MAX] = {
 	"ADMIT", "CALL", "AMEND", "CANCEL", "COMMITTED", "CREDENTIAL",
 	"DEADLINE", "REVOKED", "DONE", "OUTCOME", "WORKER_LOST",
-	"EGRESS_LOST",
+	"EGRESS_LOST", "REFUSED", "REOPENED",
 };
 
 static struct rig	*r;
@@ -171,6 +171,7 @@ past_commit(struct call *c, enum call_state want, const char *variant)
 		assert_int_equal(c->state, CS_RELEASED);
 		c->state = CS_WAITCRED;
 		c->released = 0;
+		c->allowed = 0;
 		return;
 	}
 	rig_settle(r);
@@ -263,10 +264,45 @@ set_marks(struct call *c, const char *variant)
 		rig_credential(r, "");
 }
 
+/*
+ * A second attempt: with another value or without one; the minute's reading of
+ * the sources is spent but for "reread".
+ */
+static void
+credentials(struct call *c, const char *variant)
+{
+	struct creds	*old;
+
+	old = r->b->creds;
+	r->b->creds = credential_new();
+	assert_non_null(r->b->creds);
+	credential_free(old);
+	credential_vault(r->b->creds, &r->b->vault);
+	if (strcmp(variant, "none") != 0) {
+		rig_credential(r, "sk-older-0123456789abcdef");
+		(void)peers_has_key(r->b, &(struct policy_provider){
+		    .auth = AUTH_BEARER, .key = "OPENAI_API_KEY" });
+	}
+	rig_credential(r, RIG_CANARY);
+	if (strcmp(variant, "reread") != 0) {
+		assert_int_equal(credential_reread(r->b->creds,
+		    "OPENAI_API_KEY", r->now), 1);
+		credential_reread_done(r->b->creds, "OPENAI_API_KEY");
+	}
+	assert_string_equal(c->state > CS_COMMITTING ? c->credential :
+	    "OPENAI_API_KEY", "OPENAI_API_KEY");
+}
+
 static void
 commit(struct call *c, const char *variant)
 {
 	set_marks(c, variant);
+	if (strncmp(variant, "second", 6) == 0) {
+		c->attempt = 2;
+		c->allowed = 1;
+		c->here = strcmp(variant, "second-done") == 0 ? CH_DONE :
+		    strcmp(variant, "second-outcome") == 0 ? CH_OUTCOME : 0;
+	}
 	watch[0] = c->ask.no;
 	rig_flush(r);
 	assert_int_equal(rig_commit(r), 1);
@@ -307,6 +343,15 @@ inject(struct call *c, enum call_event ev, const char *variant,
 	}
 	if (strcmp(variant, "again") == 0)
 		call_event(r->b, c, CE_DEADLINE, &arg);
+	if (c->state == CS_RELEASED && (ev == CE_REFUSED ||
+	    ev == CE_REOPENED))
+		credentials(c, variant);
+	if (ev == CE_REFUSED)
+		d.status = 401;
+	if (ev == CE_REOPENED)
+		c->refused = strcmp(variant, "-") != 0;
+	if (strcmp(variant, "second") == 0 && c->state == CS_COMMITTING)
+		c->attempt = 2;
 	rig_take(r);
 	watch[0] = c->ask.no;
 	watch[1] = a->no;

@@ -227,6 +227,14 @@ test_precedence(void **state)
 	is(c, "ONLY", "a");
 	assert_int_equal(file(c, "a.env", "K=a2\n", 7), 0);
 	is(c, "K", "b");
+	/* What it does not say any more stays, and is named. */
+	is(c, "ONLY", "a");
+	assert_non_null(strstr(err, "a.env: it has no value for ONLY"));
+	assert_int_equal(file(c, "a.env", "K=a2\nONLY=b\nT=sk-a\n", 7), 0);
+	assert_string_equal(err, "");
+	is(c, "ONLY", "b");
+	assert_int_equal(file(c, "a.env", "K=a2\n", 7), 0);
+	assert_int_equal(credential_drop_kept(c, "ONLY"), 1);
 	not(c, "ONLY", CRED_ABSENT);
 	assert_int_equal(set(c, "K", "env"), 0);
 	is(c, "K", "env");
@@ -265,7 +273,8 @@ test_full_file(void **state)
 		snprintf(name, sizeof(name), "N%zu", i);
 		is(c, name, want);
 	}
-	assert_true(secret_in_use() <= 34);
+	/* ... and one for each name that was asked for. */
+	assert_true(secret_in_use() <= 34 + 32);
 	free(text);
 	credential_free(c);
 }

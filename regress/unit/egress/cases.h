@@ -44,6 +44,10 @@ void	 unmatched(void **);
 void	 bad_frames(void **);
 void	 other_destination(void **);
 void	 broker_lost(void **);
+/* attempt.c */
+void	 again(void **);
+void	 not_again(void **);
+void	 probe(void **);
 /* net.c */
 void	 over_tls(void **);
 void	 untrusted(void **);

@@ -55,8 +55,6 @@ ends(void **state)
 		int		 error, end, status, real;
 		const char	*text;
 	} rows[] = {
-		{ "HTTP/1.1 401 No\r\ncontent-length: 50\r\n\r\nbad key "
-		    RIG_KEY, END_AUTH, -1, 502, 401, "refused the gateway's" },
 		{ "HTTP/1.1 403 No\r\n\r\n" RIG_KEY, END_AUTH, -1, 502, 403,
 		    "status 403" },
 		{ "HTTP/1.1 500 Oops\r\ncontent-length: 2\r\n\r\nno", -1,

@@ -519,7 +519,7 @@ broker_release(struct rig *r, const struct call *c)
 	msg_put_str(&m, c->length == 0 ? "" : "application/json");
 	msg_put_u64(&m, c->length);
 	msg_put_raw(&m, c->digest, 32);
-	msg_put_u32(&m, 0);
+	msg_put_u32(&m, c->flags);
 	msg_put_u8(&m, DIALECT_OPENAI);
 	msg_put_u8(&m, AUTH_BEARER);
 	msg_put_blob(&m, c->key, strlen(c->key));
@@ -574,7 +574,7 @@ on_message(void *arg, struct msgr *m, int fd)
 		assert_int_equal(msg_end(m), 0);
 		return 0;
 	}
-	assert_int_equal(m->type, M_DONE);
+	assert_true(m->type == M_DONE || m->type == M_REFUSED);
 	d = &r->done;
 	d->link = msg_get_u32(m);
 	d->no = msg_get_u64(m);
@@ -593,7 +593,8 @@ on_message(void *arg, struct msgr *m, int fd)
 	msg_get_str(m, d->text, sizeof(d->text));
 	assert_int_equal(msg_end(m), 0);
 	assert_true(m->len <= 1024);
-	r->ndone++;
+	r->ndone += m->type == M_DONE;
+	r->nrefused += m->type == M_REFUSED;
 	return 0;
 }
 
@@ -612,6 +613,14 @@ broker_done(struct rig *r, int n)
 	while (r->ndone < n)
 		broker_done_some(r);
 	assert_int_equal(r->ndone, n);
+}
+
+void
+broker_refused(struct rig *r, int n)
+{
+	while (r->nrefused < n)
+		broker_done_some(r);
+	assert_int_equal(r->nrefused, n);
 }
 
 /* ---- provider ---------------------------------------------------------- */

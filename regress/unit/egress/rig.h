@@ -39,6 +39,7 @@ struct rig {
 	uint32_t	 links;
 	struct done	 done;
 	int		 ndone, up;	/* DONE seen; last UPSTREAM */
+	int		 nrefused;	/* REFUSED seen: done is its */
 	char		 down_text[300];
 };
 
@@ -77,6 +78,7 @@ struct call {
 	uint8_t		 digest[32];
 	enum rig_provider provider;
 	const char	*key;
+	uint32_t	 flags;
 };
 
 void	 broker_call(struct rig *, struct call *, uint32_t link, uint64_t no,
@@ -86,6 +88,7 @@ void	 broker_drop(struct rig *, uint32_t link, uint64_t no);
 void	 broker_cut(struct rig *, uint32_t link, uint64_t no, int cut);
 /* Waits for DONE number `n` of this rig. */
 void	 broker_done(struct rig *, int n);
+void	 broker_refused(struct rig *, int n);
 void	 broker_done_some(struct rig *);	/* one packet */
 
 /* Provider. */

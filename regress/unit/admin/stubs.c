@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What admin_secret.c calls of the rest of the broker and admin.c's test does
+ * not reach: secrets are tested with the whole broker, in regress/unit/secretadmin.
+ */
+#include <stddef.h>
+
+#include "keybrokerd/broker/broker.h"
+
+struct peer *
+broker_peer(struct broker *b, const struct broker_from *from)
+{
+	(void)b;
+	(void)from;
+	return NULL;
+}
+
+void
+batch_delete(struct broker *b, uint8_t kind, const void *id, size_t len)
+{
+	(void)b;
+	(void)kind;
+	(void)id;
+	(void)len;
+}
+
+void
+batch_then_call(struct broker *b, const struct call *c)
+{
+	(void)b;
+	(void)c;
+}
+
+void
+audit_intent(struct broker *b, struct call *c, const struct decision *d)
+{
+	(void)b;
+	(void)c;
+	(void)d;
+}
+
+struct call *
+table_new(struct broker *b, uint16_t worker, uint64_t no)
+{
+	(void)b;
+	(void)worker;
+	(void)no;
+	return NULL;
+}
+
+void
+table_free(struct broker *b, struct call *c)
+{
+	(void)b;
+	(void)c;
+}
+
+void
+table_link(struct broker *b, struct call *c, uint32_t link)
+{
+	(void)b;
+	(void)c;
+	(void)link;
+}
+
+void
+fair_deadline(struct broker *b, struct call *c, uint64_t at)
+{
+	(void)b;
+	(void)c;
+	(void)at;
+}
+
+uint8_t
+peers_ref(struct broker *b)
+{
+	(void)b;
+	return 0;
+}
+
+void
+parent_changed(struct broker *b, const char *source, struct outbox *o)
+{
+	(void)b;
+	(void)source;
+	(void)o;
+}
