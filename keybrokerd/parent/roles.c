@@ -21,6 +21,12 @@
 #include "keybrokerd/parent/keybrokerd.h"
 #include "keybrokerd/parent/watch.h"
 
+/*
+ * A ledger that ends because its storage fails ends again until somebody
+ * makes room.  Service waits for it, so it looks every few seconds.
+ */
+#define LEDGER_BACKOFF	(3 * NS_S)
+
 /* One row a role: what it is started with. */
 static const struct role_row {
 	enum proto_role	 role;
@@ -103,6 +109,8 @@ roles_want(struct keyd *k, enum proto_role role, uint16_t provider)
 		k->kids[i].role = role;
 		k->kids[i].provider = provider;
 		k->kids[i].next_start = 0;
+		if (role == ROLE_LEDGER)
+			k->kids[i].reap.most = LEDGER_BACKOFF;
 		return;
 	}
 	log_warnx("no room for another role");

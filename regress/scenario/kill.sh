@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: ISC
-# kill -9 of each role under load (S6): the log verifies, every call that
+# kill -9 of roles in random order under load (S6): the log verifies, every call that
 # reached the provider is in exactly one intent, an answered call's record is
 # there, and the gateway serves again.  KILLS=n kills in all (default 100).
 . regress/scenario/lib.sh
+LC_ALL=C; export LC_ALL
 kills=${KILLS:-100}
 gw_start
 LOAD_OUT=$D/load; export LOAD_OUT; : > "$LOAD_OUT"
@@ -16,11 +17,12 @@ back() {	# until a call is answered again: ms
 	done
 	echo $((($(date +%s%N) - t0) / 1000000))
 }
+fds() { ls /proc/"$1"/fd | wc -l; }
 sleep 1
 n=0
-fds0=$(ls /proc/"$(role_pid keybrokerd)"/fd | wc -l)
+fds0=$(fds "$(role_pid keybrokerd)") pfds0=$(fds "$gw_pid") bfds0=$(fds "$(role_pid broker)")
 while [ $n -lt "$kills" ]; do
-	for role in worker egress broker ledger dial; do
+	for role in $(printf '%s\n' worker egress broker ledger dial | shuf); do
 		p=$(role_pid $role)
 		[ -n "$p" ] && kill -9 "$p" 2>/dev/null && n=$((n + 1)) && echo $role >> "$D/killed"
 		back >> "$D/back.$role"
@@ -35,9 +37,17 @@ for role in worker egress broker ledger dial; do
 	p99=$(sort -n "$D/back.$role" | awk '{ a[NR] = $1 } END { i = int(NR * 0.99 + 0.5); print a[i < 1 ? 1 : i] }')
 	[ "$k" -ge $((kills / 5 - 1)) ]; ok $? "$role killed $k times, serving again after at most $p99 ms (p99)"
 done
+# Service back within a second, unless the machine has other things to do.
+most=1000
+[ "$(cut -d. -f1 /proc/loadavg)" -lt $((3 * $(nproc))) ] || most=4000
+p99=$(cat "$D"/back.* | sort -n | awk '{ a[NR] = $1 } END { i = int(NR * 0.99 + 0.5); print a[i < 1 ? 1 : i], a[int((NR + 1) / 2)], a[NR] }')
+[ "${p99%% *}" -le $most ]; ok $? "service back: p99, p50, most: $p99 ms"
 is "$(code chat gpt-4o-mini after)" 200 "the gateway serves"
-fds1=$(ls /proc/"$(role_pid keybrokerd)"/fd | wc -l)
-[ "$fds1" -le $((fds0 + 8)) ]; ok $? "no descriptor leaks in the parent ($fds0, then $fds1)"
+sleep 2
+fds1=$(fds "$(role_pid keybrokerd)") pfds1=$(fds "$gw_pid") bfds1=$(fds "$(role_pid broker)")
+[ "$fds1" -le $((fds0 + 8)) ]; ok $? "no descriptor leaks in keybrokerd ($fds0, then $fds1)"
+[ "$pfds1" -le $((pfds0 + 8)) ]; ok $? "nor in proxyd ($pfds0, then $pfds1)"
+[ "$bfds1" -le $((bfds0 + 8)) ]; ok $? "nor in the broker ($bfds0, then $bfds1)"
 gw_stop
 is "$gw_status" 0 "clean stop"
 verify -l "$D/state" > "$D/list" 2>&1

@@ -5,6 +5,7 @@
 # they are in service no tracer can read them, so the proof could not see them.
 # CALLS=n (10,000); the control is a build that does not sync.
 . regress/scenario/lib.sh
+LC_ALL=C; export LC_ALL
 calls=${CALLS:-10000}
 command -v strace > /dev/null || skip_all "strace is not installed"
 for f in ordinary nosync; do
