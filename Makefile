@@ -30,6 +30,7 @@ LEDGER_SRC !=	ls keybrokerd/ledger/*.c 2>/dev/null | grep -v -e _openbsd -e /mai
 EGRESS_SRC !=	ls keybrokerd/egress/*.c 2>/dev/null | grep -v -e _openbsd -e /main.c || :
 TLSKEY_SRC !=	ls keybrokerd/tlskey/*.c 2>/dev/null | grep -v -e _openbsd -e /main.c || :
 DIAL_SRC !=	ls keybrokerd/dial/*.c 2>/dev/null | grep -v -e _openbsd -e /main.c || :
+KMS_SRC !=	ls keybrokerd/kms/*.c 2>/dev/null | grep -v -e _openbsd -e /main.c || :
 VERIFY_SRC !=	ls keybrokerd/auditverify/*.c 2>/dev/null | grep -v -e _openbsd -e /main.c || :
 UNITS !=	ls -d regress/unit/*/ 2>/dev/null | sed 's,/$$,,;s,.*/,,' || :
 UNIT_BIN !=	ls -d regress/unit/*/ 2>/dev/null | sed 's,/$$,,;s,.*/,out/unit/,' || :
@@ -45,6 +46,7 @@ LEDGER_OBJ =	${LEDGER_SRC:.c=.o}
 EGRESS_OBJ =	${EGRESS_SRC:.c=.o}
 DIAL_OBJ =	${DIAL_SRC:.c=.o}
 TLSKEY_OBJ =	${TLSKEY_SRC:.c=.o}
+KMS_OBJ =	${KMS_SRC:.c=.o}
 VERIFY_OBJ =	${VERIFY_SRC:.c=.o}
 
 LIBCOMMON =	out/lib/libcommon.a
@@ -53,17 +55,18 @@ LIB_BROKER =	-lsodium -lcrypto ${LIB_BASE}
 LIB_LEDGER =	-lsqlite3 -lcrypto ${LIB_BASE}
 LIB_EGRESS =	-lcurl -levent_core -lssl -lcrypto -lsodium ${LIB_BASE}
 LIB_TLSKEY =	-lcrypto ${LIB_BASE}
+LIB_KMS =	-lcurl -ljansson -lssl -lcrypto -lsodium ${LIB_BASE}
 LIB_VERIFY =	-lsodium -lcrypto ${LIB_BASE}
 LIB_TEST =	-ltls -levent_core -ljansson -lsqlite3 -lcurl -lssl -lcrypto \
 		-lsodium -lmd ${LIB_BASE} -lcmocka
 ROLE_LIBS =	out/lib/libworker.a out/lib/libbroker.a out/lib/libledger.a \
-		out/lib/libegress.a out/lib/libdial.a out/lib/libtlskey.a out/lib/libverify.a \
+		out/lib/libegress.a out/lib/libkms.a out/lib/libdial.a out/lib/libtlskey.a out/lib/libverify.a \
 		out/lib/libkeyd.a out/lib/libproxyd.a out/lib/libctl.a
 
 BINS =		out/sbin/proxyd out/sbin/keybrokerd out/sbin/proxyctl \
 		out/bin/auditverify out/libexec/proxyd/worker \
 		out/libexec/keybrokerd/broker out/libexec/keybrokerd/ledger \
-		out/libexec/keybrokerd/egress out/libexec/keybrokerd/dial \
+		out/libexec/keybrokerd/kms out/libexec/keybrokerd/egress out/libexec/keybrokerd/dial \
 		out/libexec/keybrokerd/tlskey \
 		out/libexec/keybrokerd/ledgerdump
 
@@ -115,6 +118,9 @@ out/lib/libdial.a: ${DIAL_OBJ}
 out/lib/libtlskey.a: ${TLSKEY_OBJ}
 	@mkdir -p out/lib; rm -f $@
 	ar rcs $@ ${TLSKEY_OBJ}
+out/lib/libkms.a: ${KMS_OBJ}
+	@mkdir -p out/lib; rm -f $@
+	ar rcs $@ ${KMS_OBJ}
 out/lib/libverify.a: ${VERIFY_OBJ}
 	@mkdir -p out/lib; rm -f $@
 	ar rcs $@ ${VERIFY_OBJ}
@@ -151,6 +157,9 @@ out/libexec/keybrokerd/ledgerdump: keybrokerd/ledgerdump/main.o out/lib/libledge
 out/libexec/keybrokerd/egress: keybrokerd/egress/main.o out/lib/libegress.a ${LIBCOMMON}
 	@mkdir -p out/libexec/keybrokerd
 	${CC} ${LDFLAGS} -o $@ keybrokerd/egress/main.o out/lib/libegress.a ${LIBCOMMON} ${LIB_EGRESS}
+out/libexec/keybrokerd/kms: keybrokerd/kms/main.o out/lib/libkms.a ${LIBCOMMON}
+	@mkdir -p out/libexec/keybrokerd
+	${CC} ${LDFLAGS} -o $@ keybrokerd/kms/main.o out/lib/libkms.a ${LIBCOMMON} ${LIB_KMS}
 out/libexec/keybrokerd/dial: keybrokerd/dial/main.o out/lib/libdial.a ${LIBCOMMON}
 	@mkdir -p out/libexec/keybrokerd
 	${CC} ${LDFLAGS} -o $@ keybrokerd/dial/main.o out/lib/libdial.a ${LIBCOMMON} ${LIB_BASE}
@@ -188,7 +197,10 @@ out/regress/provider: regress/scenario/provider/*.c ${LIBCOMMON}
 	@mkdir -p out/regress
 	${CC} ${ALL_CFLAGS} ${LDFLAGS} -o $@ regress/scenario/provider/*.c ${LIBCOMMON} -ltls -levent_core -lcrypto ${LIB_BASE}
 
-tools: out/regress/inject out/regress/sweep
+tools: out/regress/inject out/regress/sweep out/regress/tlsconn
+out/regress/tlsconn: regress/scenario/tlsconn.c
+	@mkdir -p out/regress
+	${CC} ${WARN} -O1 -D_GNU_SOURCE -o $@ regress/scenario/tlsconn.c -ltls
 out/regress/inject: regress/isolation/tools/inject.c
 	@mkdir -p out/regress
 	${CC} ${WARN} -O1 -D_GNU_SOURCE -o $@ regress/isolation/tools/inject.c
@@ -213,7 +225,7 @@ nosync:
 # make order CALLS=100000, make power CUTS=500.
 kill: all provider
 	@KILLS=$${KILLS:-1000} sh regress/scenario/kill.sh
-order: all provider nosync
+order: all provider ordinary nosync
 	@CALLS=$${CALLS:-100000} sh regress/scenario/order.sh
 power: all provider nosync
 	@CUTS=$${CUTS:-500} sh regress/scenario/power.sh
@@ -283,3 +295,4 @@ clean:
 -include proxyd/parent/main.d proxyd/worker/main.d proxyd/proxyctl/main.d
 -include keybrokerd/parent/main.d keybrokerd/broker/main.d keybrokerd/ledger/main.d
 -include keybrokerd/egress/main.d keybrokerd/dial/main.d keybrokerd/tlskey/main.d
+-include ${KMS_OBJ:.o=.d}
