@@ -4,7 +4,7 @@ set -u
 bad=0
 out=$(cd man && mandoc -Tlint ./*.[1578] 2>&1 | grep -v 'outdated mandoc.db')
 [ -z "$out" ] || { echo "$out"; bad=1; }
-codespell -q 3 -L ot,fo,te,nd,ba,wan,ue,inout,crate,pres,hsi,ser \
+codespell -q 3 -L ot,fo,te,nd,ba,wan,ue,inout,crate,pres,hsi,ser,upto,ans,provid,nulll,keep-alives \
     --skip '*.o,*.a,*.d,parse.c,seeds,*.json,*.txt' \
     README.md SECURITY.md man common proxyd keybrokerd regress mk etc || bad=1
 cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr \

@@ -331,7 +331,7 @@ static int
 element(const char *pat, char c, const char **next)
 {
 	const char	*s;
-	int		 hit, not;
+	int		 hit, inverted;
 
 	*next = pat + 1;
 	if (*pat == '?')
@@ -339,8 +339,8 @@ element(const char *pat, char c, const char **next)
 	if (*pat != '[')
 		return *pat == c;
 	s = pat + 1;
-	not = *s == '!' || *s == '^';
-	s += not;
+	inverted = *s == '!' || *s == '^';
+	s += inverted;
 	hit = 0;
 	do {
 		if (*s == '\0')
@@ -355,7 +355,7 @@ element(const char *pat, char c, const char **next)
 		}
 	} while (*s != ']');
 	*next = s + 1;
-	return hit != not;
+	return hit != inverted;
 }
 
 /* Only the last star is ever tried again, so the time is len(pat) x len. */
