@@ -22,7 +22,15 @@
 void
 reap_started(struct reap *r, uint64_t now)
 {
-	r->started = now;
+	if (!r->excused)
+		r->started = now;
+	r->excused = 0;
+}
+
+void
+reap_excused(struct reap *r)
+{
+	r->excused = 1;
 }
 
 /* Counts the violations of the last minute; three stop the role for good. */

@@ -17,10 +17,13 @@ struct reap {
 	uint64_t	 sigsys_at[2];	/* the last two, newest first */
 	uint64_t	 started;
 	uint64_t	 most;		/* longest back-off, ns; 0: 60 s */
+	int		 excused;	/* its next start continues this life */
 	int		 stopped;	/* no respawn any more */
 };
 
 void	 reap_started(struct reap *, uint64_t now);
+/* An end that was no fault: the time that it lived still forgives. */
+void	 reap_excused(struct reap *);
 /*
  * A death with this wait status.  Writes a sentence ("killed by signal 31:
  * sandbox violation, see ausearch -m SECCOMP or the kernel log").  Returns the

@@ -480,6 +480,7 @@ kid_gone(struct keyd *k, struct kid *kid, int status, uint64_t now)
 		/* It went with its broker: no fault, no back-off. */
 		strlcpy(text, "its broker is gone", sizeof(text));
 		kid->next_start = now;
+		reap_excused(&kid->reap);
 	} else
 		kid->next_start = reap_died(&kid->reap, status, now, text,
 		    sizeof(text));

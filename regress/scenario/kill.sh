@@ -5,6 +5,7 @@
 . regress/scenario/lib.sh
 LC_ALL=C; export LC_ALL
 kills=${KILLS:-100}
+busy=$(cut -d. -f1 /proc/loadavg)
 gw_start
 LOAD_OUT=$D/load; export LOAD_OUT; : > "$LOAD_OUT"
 # Enough load for the whole campaign; ended when it is over.
@@ -37,9 +38,10 @@ for role in worker egress broker ledger dial; do
 	p99=$(sort -n "$D/back.$role" | awk '{ a[NR] = $1 } END { i = int(NR * 0.99 + 0.5); print a[i < 1 ? 1 : i] }')
 	[ "$k" -ge $((kills / 5 - 1)) ]; ok $? "$role killed $k times, serving again after at most $p99 ms (p99)"
 done
-# Service back within a second, unless the machine has other things to do.
+# Service back within a second; a machine that was busy before we came does not
+# tell, and is only held to coming back at all.
 most=1000
-[ "$(cut -d. -f1 /proc/loadavg)" -lt $((3 * $(nproc))) ] || most=4000
+[ "$busy" -lt $((2 * $(nproc))) ] || { most=10000; diag "load before the start: $busy: the second is not judged"; }
 p99=$(cat "$D"/back.* | sort -n | awk '{ a[NR] = $1 } END { i = int(NR * 0.99 + 0.5); print a[i < 1 ? 1 : i], a[int((NR + 1) / 2)], a[NR] }')
 [ "${p99%% *}" -le $most ]; ok $? "service back: p99, p50, most: $p99 ms"
 is "$(code chat gpt-4o-mini after)" 200 "the gateway serves"

@@ -89,6 +89,28 @@ test_most(void **state)
 	assert_true(next == now + 3 * S);
 }
 
+/* Ends that are no fault do not take away the life that forgives. */
+static void
+test_excused(void **state)
+{
+	struct reap	 r;
+	uint64_t	 now;
+	int		 i;
+
+	(void)state;
+	memset(&r, 0, sizeof(r));
+	now = 1000 * S;
+	for (i = 0; i < 20; i++) {
+		reap_started(&r, now);
+		now += 3 * S;
+		reap_excused(&r);
+		reap_started(&r, now);
+		now += 3 * S;
+		assert_true(reap_died(&r, SIGNALED(SIGKILL), now, text,
+		    sizeof(text)) <= now + 100 * MS);
+	}
+}
+
 /* Deaths by SIGSYS at these seconds; 1 if the last one stops the role. */
 static int
 stops(const int *at, size_t n)
@@ -154,6 +176,7 @@ main(void)
 		cmocka_unit_test(test_backoff),
 		cmocka_unit_test(test_backoff_kept),
 		cmocka_unit_test(test_most),
+		cmocka_unit_test(test_excused),
 		cmocka_unit_test(test_sigsys),
 		cmocka_unit_test(test_other_signals)
 	};
