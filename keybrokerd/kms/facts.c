@@ -13,6 +13,7 @@
 #include <strings.h>
 
 #include "common/compat/compat.h"
+#include "common/secret/memfd.h"
 #include "keybrokerd/kms/kms.h"
 
 #define FACTS	96
@@ -35,8 +36,9 @@ content(int fd, int map, size_t *len)
 	ssize_t	 n;
 	off_t	 size;
 
-	size = lseek(fd, 0, SEEK_END);
-	if (size < 0 || size > KMS_FILE_MAX || lseek(fd, 0, SEEK_SET) == -1)
+	size = memfd_size(fd);
+	if (size < 0 || size > KMS_FILE_MAX ||
+	    (!map && lseek(fd, 0, SEEK_SET) == -1))
 		return NULL;
 	to = arena_new((size_t)size + 1);
 	if (to == NULL)

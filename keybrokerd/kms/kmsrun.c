@@ -130,7 +130,9 @@ kmsrun_exchange(struct kms *k)
 		forget(k);
 		class = run(k);
 		if (class == KC_OK)
-			return complete(k);
+			class = complete(k);
+		if (class == KC_OK)
+			return class;
 		if ((k->again & ~renewed) != 0 && try < KMS_TRIES) {
 			renewed |= k->again;
 			class = KC_OK;

@@ -19,6 +19,7 @@ static const struct sandbox_rule	rules[] = {
 	ALLOW(write, "log"),
 	ALLOW(writev, "glibc: last words before abort"),
 	ALLOW(lseek, "sources"),
+	ALLOW(fstat, "sources: their size"),
 	ALLOW(recvfrom, "the service"),
 	ALLOW(sendto, "the service"),
 	ALLOW(recvmsg, "messages, descriptors"),
