@@ -209,11 +209,20 @@ is_id(const uint8_t *p, size_t n, uint64_t *v)
 	return n > 0 && n <= TARGET_ID_MAX;
 }
 
+static bool
+is_text(const uint8_t *p, size_t n, uint64_t *v)
+{
+	(void)p;
+	*v = 0;
+	return n <= TARGET_ID_MAX;
+}
+
 static bool	(*const classes[])(const uint8_t *, size_t, uint64_t *) = {
 	[TARGET_TRUE] = is_true,
 	[TARGET_UINT] = is_uint,
 	[TARGET_FLOAT] = is_float,
 	[TARGET_ID] = is_id,
+	[TARGET_TEXT] = is_text,
 };
 
 /* One "name=value" at `off`, `len` bytes. */

@@ -22,7 +22,9 @@ enum target_class {
 				   goes on to the provider */
 	TARGET_UINT,		/* 1 to 9 digits */
 	TARGET_FLOAT,		/* 1 to 9 digits, maybe a point and 1 to 9 */
-	TARGET_ID		/* 1 to TARGET_ID_MAX of A-Z a-z 0-9 . _ - */
+	TARGET_ID,		/* 1 to TARGET_ID_MAX of A-Z a-z 0-9 . _ - */
+	TARGET_TEXT		/* 0 to TARGET_ID_MAX bytes as they stand; whoever
+				   reads them resolves the escapes */
 };
 
 /* One name that a route knows. */

@@ -36,12 +36,21 @@ X(READY,	0x0189, WB, DOWN, D, 1024,  1)				\
 X(ERROR,	0x018a, WB, DOWN, D, 256,   0)				\
 X(ANSWER,	0x018b, WB, DOWN, D, 16000, 0)				\
 /* administration: worker links of class admin, and the control socket */ \
-X(ADMIN_AGENT_CREATE,	0x0201, WB, UP, A, 2048, 0)			\
+X(ADMIN_AGENT_CREATE,	0x0201, WB, UP, A, 4096, 0)			\
 X(ADMIN_AGENT_LIST,	0x0202, WB, UP, A, 1024, 0)			\
-X(ADMIN_KEY_CREATE,	0x0203, WB, UP, A, 2048, 0)			\
+X(ADMIN_KEY_CREATE,	0x0203, WB, UP, A, 4096, 0)			\
 X(ADMIN_KEY_LIST,	0x0204, WB, UP, A, 1024, 0)			\
 X(ADMIN_KEY_REVOKE,	0x0205, WB, UP, A, 1024, 0)			\
 X(ADMIN_STATUS,		0x0206, WB, UP, A, 1024, 0)			\
+X(ADMIN_ME,		0x0207, WB, UP, A, 512,  0)			\
+X(ADMIN_AGENT_DELETE,	0x0208, WB, UP, A, 1024, 0)			\
+X(ADMIN_KEY_ROTATE,	0x0209, WB, UP, A, 1024, 0)			\
+X(ADMIN_AUDIT_LIST,	0x020a, WB, UP, A, 1024, 0)			\
+X(ADMIN_AUDIT_VERIFY,	0x020b, WB, UP, A, 512,  0)			\
+X(ADMIN_OVERVIEW,	0x020c, WB, UP, A, 512,  0)			\
+X(ADMIN_METRICS,	0x020d, WB, UP, A, 512,  0)			\
+X(ADMIN_SPEND,		0x020e, WB, UP, A, 1024, 0)			\
+X(ADMIN_QUARANTINE,	0x020f, WB, UP, A, 512,  0)			\
 X(ADMIN_SECRET_LIST,	0x0220, WB, UP, A, 512, 0)			\
 /* control socket only: the uid was checked by the parent */		\
 X(CTL_HELLO,	0x0301, CTL, UP,   A, 16,   0)				\
@@ -101,8 +110,8 @@ X(REOPENED,	0x0911, PR, DOWN, D, 512,   0)				\
 X(SPAWN,	0x0981, PR, UP,   D, 64,    0)				\
 X(ASK,		0x0982, PR, UP,   D, 64,    0)				\
 X(REOPEN,	0x0983, PR, UP,   D, 256,   0)				\
-X(TAKEN,	0x0990, PR, UP,   D, 512,   0)				\
 X(SERVING,	0x0984, PR, UP,   D, 1024,  0)				\
+X(TAKEN,	0x0990, PR, UP,   D, 512,   0)				\
 /* keybrokerd parent - proxyd parent */					\
 X(KP_LINKUP,	0x0a01, KP, UP,   D, 64,    1)				\
 X(KP_RELOAD,	0x0a02, KP, UP,   D, 16,    0)				\
@@ -305,17 +314,48 @@ enum proto_provider { PROV_NOKEY, PROV_DOWN, PROV_UP };
  * ANSWER	u32 cookie, u16 status, u8 more, u16 n, n x str
  *		rows come one ANSWER each with more = 1, then one with more = 0.
  *		errors: status >= 400, n = 2: code, text
+ *		A list may end with n = 2: cursor of what follows ("" none), total
  *
- * ADMIN_*	u32 cookie, str token (empty on the control socket), then
- *  AGENT_CREATE	str agent, str description -> row {agent, created?}
- *  AGENT_LIST		- -> rows {agent, description, created ISO, keys}
+ * ADMIN_*	u32 cookie, str token and str source address (both empty on the
+ *		control socket), then
+ *  ME			- -> row {id, email, name, role, agent, expires ISO}
+ *  AGENT_CREATE	str agent, str description, str owner's e-mail, str
+ *		  framework, str scope (scope.h), u8 flags (1 it must not exist,
+ *		  2 with an agent key), u32 expires days of that key -> row {agent,
+ *		  created?, api_key or "", key_id, expires ISO}
+ *  AGENT_LIST		str text to look for, u8 exact (it is the agent's name),
+ *		  u32 limit (0 all that fit), u64 cursor
+ *		  -> rows {agent, description, created ISO, keys, owner,
+ *		  framework, scope, deleted ISO or ""}
+ *  AGENT_DELETE	str agent -> row {agent, when, keys that end}
  *  KEY_CREATE		str agent, str email, str name, u32 expires days,
- *			u64 expires wall ms (0 none; control only), u8 make agent
- *			-> row {api_key, key_id, agent, email, expires ISO, created
- *			agent "1" or "0"}
- *  KEY_LIST		str agent (empty = all) -> rows {key_id, agent, email, name,
- *			created, expires, revoked or "", last used or ""}
+ *		  u64 expires wall ms (0 none; control only), u8 make agent,
+ *		  str role ("" developer), str scope
+ *		  -> row {api_key, key_id, agent, email, expires ISO, created
+ *		  agent "1" or "0", role}
+ *  KEY_LIST		str agent (empty = all), u32 limit, u64 cursor
+ *		  -> rows {key_id, agent, email, name, created, expires,
+ *		  revoked or "", last used or "", role, scope, replaces, ends}
  *  KEY_REVOKE		str agent (empty = any), str key_id -> row {key_id, when}
+ *  KEY_ROTATE		str agent (empty = any), str key_id, u32 grace seconds,
+ *		  u32 expires days (0 as long as the old one had)
+ *		  -> row {api_key, key_id, agent, email, expires, old key_id,
+ *		  when the old one ends, role}
+ *  AUDIT_LIST		str agent, str type, str action, u64 since wall ms, u64
+ *		  from (only entries from this index on), u32 limit, u64 cursor
+ *		  (0, or only older ones), u8 oldest first
+ *		  -> rows {index, ISO, type, agent, key_id, action, request id,
+ *		  model, provider, status, reason, tokens in, tokens out,
+ *		  object, actor, hash}; end {cursor, oldest index held}
+ *  AUDIT_VERIFY	- -> row {verified, events, intact, pending, root hex,
+ *		  checked since index}
+ *  OVERVIEW		u32 limit, u64 cursor -> rows {agent, owner, live keys,
+ *		  calls, denied, failed, tokens in, tokens out, last used, since}
+ *  METRICS		- -> rows {lines of Prometheus text}
+ *  SPEND		str agent (empty = all), u32 limit, u64 cursor -> rows
+ *		  {agent, key_id, email, calls, denied, failed, tokens in, out, cached,
+ *		  since}
+ *  QUARANTINE		u16 slot -> row {slot, generation, calls cut}
  *  STATUS		- -> rows {section, text}
  * CTL_HELLO	u32 cookie, u16 version (1) -> row {"1", version string}
  * CTL_STOP, CTL_RELOAD, CTL_ADMINKEY	u32 cookie
@@ -393,7 +433,8 @@ enum proto_provider { PROV_NOKEY, PROV_DOWN, PROV_UP };
  *		str audit origin (empty: made at genesis)
  * CLOSING	- no new call from here; ends with BROKER exiting when settled
  * SPAWN	u8 role, u16 provider
- * ASK		u8 what (1 stop, 2 reload)
+ * ASK, KP_ASK	u8 what (1 stop, 2 reload; 3 replace a worker, then u16 slot,
+ *		u32 generation)
  * REOPEN	str source name
  *		(a variable; empty: all), answered by REOPENED behind its SOURCEs
  * SOURCE_BAD	u8 kind, str name, str text: the source cannot be opened; what was
@@ -415,7 +456,7 @@ enum proto_provider { PROV_NOKEY, PROV_DOWN, PROV_UP };
  *		secret: kept beside the data), blob wrapped (GENERATE, WRAP), blob
  *		key (FETCH, GENERATE, UNWRAP: 32 bytes), str text for a human
  *		(back end, URI without query, principal, permission needed)
- * KP_RELOAD, KP_STOP, KP_STOPPED, KP_ASK	u8 what (KP_ASK as ASK)
+ * KP_RELOAD, KP_STOP, KP_STOPPED	u8 what
  * KP_STATUS	blob text
  * KP_READY	u8 first run, u8 providers with a key, str policy id hex,
  *		str audit pin hex, str names of providers with a key (space

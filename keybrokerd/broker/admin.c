@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Administration: who may ask for what, one table row a message; what the
- * first run makes.  On a worker's link a token says who asks; on the control
- * socket the parent has checked the uid.  Each change is an entry and its rows
- * in one unit, and is answered when it is durable.
+ * Administration: one table row a message, rights in role.c; what the first
+ * run makes.  On a worker's link a token says who asks; on the control socket
+ * the parent has checked the uid.  Each change is an entry and its rows in one
+ * unit, and is answered when it is durable.
  */
 #include <errno.h>
+#include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +17,6 @@
 #include "common/log/log.h"
 #include "keybrokerd/broker/admin.h"
 
-#define R(role)		(1u << ROLE_K_##role)
-#define R_ALL		(R(ADMIN) | R(DEVELOPER) | R(AUDITOR))
 #define SAFE		4	/* may be asked while the gate is closed */
 #define CONTROL		8	/* control socket only */
 #define EARLY		16	/* makes sense before recovery, too */
@@ -26,37 +26,48 @@ static void	ctl_stop(struct admin_ask *);
 static void	ctl_reload(struct admin_ask *);
 static void	ctl_adminkey(struct admin_ask *);
 
+/* Who may ask for it stands in role.c. */
 static const struct row {
 	uint16_t	 type;
 	unsigned int	 flags;
-	unsigned int	 roles;		/* of those whose token was presented */
 	void		(*fn)(struct admin_ask *);
 } rows[] = {
-	{ M_ADMIN_AGENT_CREATE,	0,	R(ADMIN),	admin_agent_create },
-	{ M_ADMIN_AGENT_LIST,	SAFE,	R_ALL,		admin_agent_list },
-	{ M_ADMIN_KEY_CREATE,	0,	R(ADMIN) | R(DEVELOPER),
-	    admin_key_create },
-	{ M_ADMIN_KEY_LIST,	SAFE,	R_ALL,		admin_key_list },
+	{ M_ADMIN_ME,		SAFE,	admin_me },
+	{ M_ADMIN_AGENT_CREATE,	0,	admin_agent_create },
+	{ M_ADMIN_AGENT_LIST,	SAFE,	admin_agent_list },
+	{ M_ADMIN_AGENT_DELETE,	SAFE,	admin_agent_delete },
+	{ M_ADMIN_KEY_CREATE,	0,	admin_key_create },
+	{ M_ADMIN_KEY_LIST,	SAFE,	admin_key_list },
 	/* A revocation works at once, whether or not the disk answers. */
-	{ M_ADMIN_KEY_REVOKE,	SAFE,	R(ADMIN),	admin_key_revoke },
-	{ M_ADMIN_STATUS, SAFE | EARLY,	R(ADMIN) | R(AUDITOR),
-	    admin_status },
-	{ M_ADMIN_SECRET_LIST, SAFE,	R(ADMIN) | R(AUDITOR),
-	    admin_secret_list },
-	{ M_CTL_SECRET_SET, CONTROL,	R(ADMIN),	admin_secret_set },
-	{ M_CTL_SECRET_TEST, CONTROL,	R(ADMIN),	admin_secret_test },
-	{ M_CTL_SECRET_DELETE, CONTROL,	R(ADMIN),	admin_secret_delete },
-	{ M_CTL_HELLO,	SAFE | CONTROL | EARLY, R(ADMIN), ctl_hello },
-	{ M_CTL_STOP,	SAFE | CONTROL | EARLY, R(ADMIN), ctl_stop },
-	{ M_CTL_RELOAD,	SAFE | CONTROL | EARLY, R(ADMIN), ctl_reload },
-	{ M_CTL_FIRST,	CONTROL,	R(ADMIN),	admin_first },
-	{ M_CTL_ADMINKEY, CONTROL,	R(ADMIN),	ctl_adminkey }
+	{ M_ADMIN_KEY_REVOKE,	SAFE,	admin_key_revoke },
+	{ M_ADMIN_KEY_ROTATE,	0,	admin_key_rotate },
+	{ M_ADMIN_AUDIT_LIST,	SAFE,	admin_audit_list },
+	{ M_ADMIN_AUDIT_VERIFY,	SAFE,	admin_audit_verify },
+	{ M_ADMIN_OVERVIEW,	SAFE,	admin_overview },
+	{ M_ADMIN_METRICS,	SAFE,	admin_metrics },
+	{ M_ADMIN_SPEND,	SAFE,	admin_spend },
+	{ M_ADMIN_STATUS,	SAFE | EARLY, admin_status },
+	{ M_ADMIN_QUARANTINE,	SAFE,	admin_quarantine },
+	{ M_ADMIN_SECRET_LIST,	SAFE,	admin_secret_list },
+	{ M_CTL_SECRET_SET,	CONTROL, admin_secret_set },
+	{ M_CTL_SECRET_TEST,	CONTROL, admin_secret_test },
+	{ M_CTL_SECRET_DELETE,	CONTROL, admin_secret_delete },
+	{ M_CTL_HELLO,	SAFE | CONTROL | EARLY, ctl_hello },
+	{ M_CTL_STOP,	SAFE | CONTROL | EARLY, ctl_stop },
+	{ M_CTL_RELOAD,	SAFE | CONTROL | EARLY, ctl_reload },
+	{ M_CTL_FIRST,		CONTROL, admin_first },
+	{ M_CTL_ADMINKEY,	CONTROL, ctl_adminkey }
 };
 
 struct admin *
 admin_new(void)
 {
-	return calloc(1, sizeof(struct admin));
+	struct admin	*ad;
+
+	ad = calloc(1, sizeof(*ad));
+	if (ad != NULL)
+		ad->ends = UINT64_MAX;
+	return ad;
 }
 
 void
@@ -141,24 +152,52 @@ admin_parsed(struct admin_ask *a)
 	return 0;
 }
 
-/* A known caller without the right: an entry, at most one a second. */
+/* Whose refusals are counted together; at most 15 characters. */
 static void
-deny(struct admin_ask *a)
+caller_name(const struct admin_ask *a, char out[16])
+{
+	if (a->who.key != NULL)
+		strlcpy(out, a->who.key->id, 16);
+	else
+		snprintf(out, 16, "%.15s", a->actor);
+}
+
+void
+admin_deny(struct admin_ask *a, const char *code, const char *fmt, ...)
 {
 	struct admin_change	 c = { .type = ET_ADMIN, .what = "denied",
-	    .kind = "request" };
-	struct admin		*ad;
+	    .kind = "request", .reason = code };
+	char			 who[16], text[REASON_MAX];
+	va_list			 ap;
 
-	ad = a->b->admin;
-	ad->denied++;
-	if (a->b->now >= ad->deny_after && gate_open(a->b)) {
-		ad->deny_after = a->b->now + NS_S;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	a->b->admin->denied++;
+	caller_name(a, who);
+	if (gate_open(a->b) && deny_may(a->b, who, KEY_ORG)) {
 		c.id = permit_name(a->m->type);
 		c.role = a->who.role;
 		admin_entry(a, &c);
 	}
-	admin_fail(a, 403, "permission_denied", "a key of role %s may not do "
-	    "this", key_role_name(a->who.role));
+	admin_fail(a, strcmp(code, "invalid_api_key") == 0 ? 401 : 403, code,
+	    "%s", text);
+}
+
+/* A key that may not be used from there: 0, or -1: answered. */
+static int
+in_scope(struct admin_ask *a)
+{
+	struct scope_facts	 f;
+
+	memset(&f, 0, sizeof(f));
+	f.source = a->source;
+	if (scope_judge(a->who.key->scope, &f) == SCOPE_OK &&
+	    scope_judge(a->who.agent->scope, &f) == SCOPE_OK)
+		return 0;
+	admin_deny(a, "policy_block", "this key may not be used from this "
+	    "source network");
+	return -1;
 }
 
 /* 0 and a->who filled, or -1: answered. */
@@ -170,6 +209,7 @@ identify(struct admin_ask *a)
 	size_t			 len;
 
 	token = msg_get_strv(a->m, TOKEN_MAX, &len);
+	msg_get_str(a->m, a->source, sizeof(a->source));
 	if (token == NULL || a->m->bad) {
 		broker_error(a->b, a->from, 0, a->m->type,
 		    "malformed message", a->o);
@@ -177,18 +217,22 @@ identify(struct admin_ask *a)
 	}
 	r = authn_check(a->b->keys, &a->b->vault, (const char *)token, len,
 	    a->b->wall, &a->who);
+	if (a->who.key != NULL)
+		snprintf(a->actor, sizeof(a->actor), "dk_%s",
+		    a->who.key->id);
+	else
+		strlcpy(a->actor, "admin-key", sizeof(a->actor));
+	if (r != AUTHN_OK && a->who.key != NULL) {
+		admin_deny(a, "invalid_api_key", "%s", authn_text(r));
+		return -1;
+	}
 	if (r != AUTHN_OK) {
 		a->b->count.strangers++;
-		authn_fail(&a->b->fails, r, "admin-link", a->b->wall);
+		authn_fail(&a->b->fails, r, a->source, a->b->wall);
 		admin_fail(a, 401, "invalid_api_key", "%s", authn_text(r));
 		return -1;
 	}
-	if (a->who.key == NULL)
-		strlcpy(a->actor, "admin-key", sizeof(a->actor));
-	else
-		snprintf(a->actor, sizeof(a->actor), "dk_%s",
-		    a->who.key->id);
-	return 0;
+	return a->who.key == NULL ? 0 : in_scope(a);
 }
 
 /* The control socket: its uid is the identity.  0, or -1: answered. */
@@ -199,12 +243,14 @@ identify_control(struct admin_ask *a, int hastoken)
 	size_t			 len;
 
 	c = &a->b->control[a->from->index];
-	if (hastoken)
+	if (hastoken) {
 		msg_get_strv(a->m, TOKEN_MAX, &len);
+		msg_get_strv(a->m, sizeof(a->source) - 1, &len);
+	}
 	snprintf(a->actor, sizeof(a->actor), "uid %u", c->uid);
 	if (!c->admin) {
-		admin_fail(a, 403, "permission_denied", "uid %u may not "
-		    "administer this gateway", c->uid);
+		admin_deny(a, "permission_denied", "uid %u may not administer "
+		    "this gateway", c->uid);
 		return -1;
 	}
 	a->who.role = ROLE_K_ADMIN;
@@ -253,8 +299,10 @@ admin_message(struct broker *b, const struct broker_from *from,
 	if ((control ? identify_control(&a, !(row->flags & CONTROL)) :
 	    identify(&a)) == -1)
 		return;
-	if (!(row->roles & (1u << a.who.role))) {
-		deny(&a);
+	a.right = role_may(m->type, a.who.role);
+	if (a.right == ROLE_NO) {
+		admin_deny(&a, "permission_denied", "a key of role %s may not "
+		    "do this", key_role_name(a.who.role));
 		return;
 	}
 	if (!(row->flags & SAFE) && !gate_open(b)) {
@@ -420,7 +468,8 @@ admin_start(struct broker *b, struct outbox *o)
 			fatal("admin key");
 		admin_key_entry(&a, first, "first run");
 	}
-	if (admin_agent(&a, ADMIN_DEFAULT, "made by the first run",
-	    &made) == NULL)
+	if (admin_agent(&a, ADMIN_DEFAULT, &made) == NULL)
 		fatal("agent %s", ADMIN_DEFAULT);
+	b->admin->ends = key_ends(b->keys);
+	b->admin->started = b->wall;
 }

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Administration inside the broker, between admin.c (who may, dispatch, first
- * run), admin_key.c (agents and keys), admin_status.c and admin_answer.c.  The
- * entry points for the others are in broker.h.
+ * run), admin_agent.c and admin_key.c (agents and keys), admin_audit.c (what
+ * the log says), admin_fleet.c (how agents and workers fare), admin_status.c
+ * and admin_answer.c.  The entry points for the others are in broker.h.
  */
 #ifndef KEYBROKERD_BROKER_ADMIN_H
 #define KEYBROKERD_BROKER_ADMIN_H
 
 #include "keybrokerd/broker/broker.h"
+#include "keybrokerd/broker/role.h"
 
-#define ADMIN_FIELDS	8		/* most strings in a row */
+#define ADMIN_FIELDS	16		/* most strings in a row */
+#define ADMIN_FIELD	1024		/* a text of a request, with NUL */
+#define ADMIN_REFUSED	16		/* generations in quarantine */
 #define ADMIN_LIST	(192 * 1024)	/* bytes of rows in one answer */
 #define ADMIN_DEFAULT	"default"	/* the agent of a first run */
 #define ADMIN_FIRST_DAYS 30
@@ -29,8 +33,12 @@ struct probe {
 struct admin {
 	struct secret	*fresh;		/* admin key made here, not shown */
 	int		 fixed;		/* the environment says the admin key */
-	uint64_t	 deny_after;	/* boot ns: next admin.denied entry */
 	uint64_t	 requests, denied;
+	uint64_t	 ends;		/* wall ms: the next grace is over */
+	uint64_t	 started;	/* wall ms: counting began */
+	uint32_t	 refused[ADMIN_REFUSED];	/* worker generations */
+	unsigned int	 nrefused;
+	const struct agent *fleet[KEY_AGENTS];	/* for sorting */
 	struct probe	 probes[ADMIN_PROBES];
 	uint64_t	 probe_no;
 };
@@ -43,8 +51,27 @@ struct admin_ask {
 	struct msgr		*m;
 	uint32_t		 cookie;
 	struct authn_who	 who;	/* role: always set */
+	enum role_right		 right;
 	char			 actor[64];
+	char			 source[65];	/* a worker's claim */
 };
+
+/* Which rows of a list: as many as limit (0: all that fit) after cursor. */
+struct admin_page {
+	uint32_t	 limit;
+	uint64_t	 cursor;
+};
+
+/* One row of a list, and room for what is not a string yet. */
+struct admin_line {
+	const char	*f[ADMIN_FIELDS];
+	size_t		 n;
+	char		 t[ADMIN_FIELDS][72];
+};
+
+/* The row behind *at, which moves; 0 at the end. */
+typedef int (*admin_next)(struct admin_ask *, const void *arg, uint64_t *at,
+    struct admin_line *);
 
 /* A change, for its entry; NULL and 0 are left out. */
 struct admin_change {
@@ -59,6 +86,10 @@ struct admin_change {
 /* The message ended well?  Else ERROR to the peer, and 0. */
 int		 admin_parsed(struct admin_ask *);
 uint64_t	 admin_entry(struct admin_ask *, const struct admin_change *);
+/* The entry of a refusal (at most 10/s of a caller), and the answer. */
+void		 admin_deny(struct admin_ask *, const char *code,
+		    const char *fmt, ...)
+		    __attribute__((format(printf, 3, 4)));
 
 /* admin_answer.c: ANSWER rows, now or at COMMITTED; f has n strings */
 void		 admin_fail(struct admin_ask *, uint16_t status,
@@ -72,16 +103,55 @@ void		 admin_end(struct admin_ask *, uint16_t status);
 int		 admin_then(struct admin_ask *, uint16_t status,
 		    const char *const *f, size_t n, int secret);
 
-/* admin_key.c */
+/* Rows of one page, then cursor and total ("" if SIZE_MAX). */
+void		 admin_list(struct admin_ask *, const struct admin_page *,
+		    admin_next, const void *arg, size_t total);
+/* f[i] of the line is text in its own room. */
+void		 admin_set(struct admin_line *, size_t i, const char *fmt, ...)
+		    __attribute__((format(printf, 3, 4)));
+
+/* admin_agent.c */
+void		 admin_me(struct admin_ask *);
 void		 admin_agent_create(struct admin_ask *);
 void		 admin_agent_list(struct admin_ask *);
+void		 admin_agent_delete(struct admin_ask *);
+/* The agent, made if it is not there; NULL: errno. */
+struct agent	*admin_agent(struct admin_ask *, const char *id, int *made);
+/* One that the caller may look at; NULL: answered by 404. */
+struct agent	*admin_agent_seen(struct admin_ask *, const char *id);
+int		 admin_agent_ok(struct admin_ask *, const char *id);
+int		 admin_scope_ok(struct admin_ask *, const char *scope);
+/* Why no row could be added. */
+void		 admin_fail_errno(struct admin_ask *);
+int		 admin_sees(const struct admin_ask *, const struct agent *);
+int		 admin_owns(const struct admin_ask *, const struct agent *);
+
+/* admin_key.c */
+/* What a new key shall be. */
+struct admin_wish {
+	struct agent	*agent;
+	const char	*email, *name, *scope, *from;
+	uint8_t		 role;
+	uint64_t	 expires;	/* wall ms */
+};
+/* Row and entry of a new key; its token into token.  NULL: errno. */
+struct key	*admin_key_make(struct admin_ask *, const struct admin_wish *,
+		    char token[TOKEN_SIZE]);
 void		 admin_key_create(struct admin_ask *);
 void		 admin_key_list(struct admin_ask *);
 void		 admin_key_revoke(struct admin_ask *);
+void		 admin_key_rotate(struct admin_ask *);
 void		 admin_first(struct admin_ask *);
-/* The agent, made if it is not there; NULL: errno. */
-struct agent	*admin_agent(struct admin_ask *, const char *id,
-		    const char *description, int *made);
+
+/* admin_audit.c */
+void		 admin_audit_list(struct admin_ask *);
+void		 admin_audit_verify(struct admin_ask *);
+
+/* admin_fleet.c */
+void		 admin_overview(struct admin_ask *);
+void		 admin_spend(struct admin_ask *);
+void		 admin_metrics(struct admin_ask *);
+void		 admin_quarantine(struct admin_ask *);
 
 /* admin_secret.c */
 void		 admin_secret_list(struct admin_ask *);

@@ -5,7 +5,9 @@
  * outbox.
  */
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "common/compat/compat.h"
 #include "keybrokerd/broker/admin.h"
@@ -40,7 +42,67 @@ admin_end(struct admin_ask *a, uint16_t status)
 {
 	struct msgw	 w;
 
+	meter_admin(a->b, a->m->type, status);
 	compose(&w, a, status, 0, NULL, 0);
+	outbox_send(a->o, a->from->kind, a->from->index, &w);
+}
+
+void
+admin_set(struct admin_line *l, size_t i, const char *fmt, ...)
+{
+	va_list	 ap;
+
+	va_start(ap, fmt);
+	vsnprintf(l->t[i], sizeof(l->t[i]), fmt, ap);
+	va_end(ap);
+	l->f[i] = l->t[i];
+}
+
+static size_t
+line_bytes(const struct admin_line *l)
+{
+	size_t	 i, n;
+
+	n = MSG_HEAD + 9;
+	for (i = 0; i < l->n; i++)
+		n += 2 + strlen(l->f[i]);
+	return n;
+}
+
+void
+admin_list(struct admin_ask *a, const struct admin_page *page,
+    admin_next next, const void *arg, size_t total)
+{
+	struct admin_line	 l;
+	const char		*f[2];
+	struct msgw		 w;
+	char			 cursor[24], all[24];
+	uint64_t		 at, before;
+	size_t			 bytes;
+	uint32_t		 n;
+
+	cursor[0] = all[0] = '\0';
+	bytes = 0;
+	at = page->cursor;
+	for (n = 0;; n++) {
+		before = at;
+		if (!next(a, arg, &at, &l))
+			break;
+		bytes += line_bytes(&l);
+		if (bytes > ADMIN_LIST || (page->limit != 0 &&
+		    n == page->limit)) {
+			snprintf(cursor, sizeof(cursor), "%llu",
+			    (unsigned long long)before);
+			break;
+		}
+		admin_row(a, 200, l.f, l.n);
+	}
+	if (total != SIZE_MAX)
+		snprintf(all, sizeof(all), "%zu", total);
+	f[0] = cursor;
+	f[1] = all;
+	meter_admin(a->b, a->m->type, 200);
+	compose(&w, a, 200, 0, f, 2);
 	outbox_send(a->o, a->from->kind, a->from->index, &w);
 }
 
@@ -58,6 +120,7 @@ admin_fail(struct admin_ask *a, uint16_t status, const char *code,
 	va_end(ap);
 	f[0] = code;
 	f[1] = text;
+	meter_admin(a->b, a->m->type, status);
 	compose(&w, a, status, 0, f, 2);
 	outbox_send(a->o, a->from->kind, a->from->index, &w);
 }
@@ -78,6 +141,7 @@ admin_then(struct admin_ask *a, uint16_t status, const char *const *f,
 		batch_then_secret(a->b, a->from, M_ANSWER, s);
 	} else
 		batch_then(a->b, a->from, M_ANSWER, w.buf, w.len);
+	meter_admin(a->b, a->m->type, status);
 	compose(&w, a, status, 0, NULL, 0);
 	batch_then(a->b, a->from, M_ANSWER, w.buf, w.len);
 	return 0;

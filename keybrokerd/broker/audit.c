@@ -93,6 +93,7 @@ finish(struct broker *b, uint8_t leaf[32])
 		fatal("audit: entry %llu",
 		    (unsigned long long)b->batch.chain.next);
 	b->batch.open = 0;
+	ring_push(b->ring, b->batch.chain.next, b->batch.entry, (size_t)len);
 	return batch_entry(b, b->batch.entry, (size_t)len, leaf);
 }
 
@@ -365,8 +366,8 @@ destination(struct entry_w *w, const struct policy_provider *pr)
 	entry_close(w);
 }
 
-static void
-caller(struct broker *b, struct entry_w *w, const struct call *c)
+void
+audit_caller(struct broker *b, struct entry_w *w, const struct call *c)
 {
 	static const char *const	 classes[] = {
 		"?", "data", "admin", "both",
@@ -435,7 +436,7 @@ audit_intent(struct broker *b, struct call *c, const struct decision *d)
 	audit_org(w, c->org);
 	audit_request(w, &c->ask, d->route.path);
 	client(b, w, c);
-	caller(b, w, c);
+	audit_caller(b, w, c);
 	if (c->ask.max_tokens != 0) {
 		entry_map(w, EK_BUDGET);
 		entry_put_uint(w, ES_BUDGET_TOKENS, c->ask.max_tokens);
@@ -572,11 +573,43 @@ attested(struct entry_w *w, const struct call *c)
 	entry_close(w);
 }
 
+/* What the key has used, by the worker's claim; the answer's status. */
+static void
+account(struct broker *b, const struct call *c)
+{
+	struct key_use	*u[2];
+	struct key	*k;
+	size_t		 i;
+	uint16_t	 status;
+
+	status = c->here & CH_OUTCOME ? c->outcome.status :
+	    c->here & CH_DONE ? c->done.status : 0;
+	if (c->ask.kind == KIND_LIST)
+		status = 200;
+	meter_call(b, c, status);
+	k = key_find(b->keys, c->key, strlen(c->key));
+	if (k == NULL)
+		return;
+	u[0] = &k->use;
+	u[1] = &k->agent->use;
+	for (i = 0; i < 2; i++) {
+		u[i]->calls++;
+		if (status < 200 || status >= 400)
+			u[i]->failed++;
+		if (!(c->here & CH_OUTCOME) || far_outside(c))
+			continue;
+		u[i]->in += c->outcome.in;
+		u[i]->out += c->outcome.out;
+		u[i]->cached += c->outcome.cached;
+	}
+}
+
 void
 audit_outcome(struct broker *b, struct call *c)
 {
 	struct entry_w	*w;
 
+	account(b, c);
 	w = audit_begin(b, ET_CALL_OUTCOME);
 	entry_put_bytes(w, EK_REQUEST_ID, c->id, CALL_ID);
 	audit_principal(b, w, c->key, c->org);

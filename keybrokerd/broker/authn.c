@@ -94,11 +94,15 @@ check_key(const struct keys *keys, const struct vault *v, const char *token,
 	who->key = key;
 	who->agent = key->agent;
 	who->role = key->role;
-	if (key->revoked != 0)
+	switch (key_state(key, wall)) {
+	case KEY_REVOKED:
 		return AUTHN_REVOKED;
-	if (key->expires <= wall)
+	case KEY_EXPIRED:
 		return AUTHN_EXPIRED;
-	key->used = wall;
+	case KEY_LIVE:
+		break;
+	}
+	key->used = key->agent->used = wall;
 	return AUTHN_OK;
 }
 

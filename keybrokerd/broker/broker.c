@@ -51,10 +51,11 @@ broker_new(uint32_t ncalls, const struct broker_env *env)
 	b->keys = key_store_new();
 	b->creds = credential_new();
 	b->admin = admin_new();
+	b->ring = ring_new();
 	if (b->workers == NULL || b->calls == NULL || b->by_no == NULL ||
 	    b->by_link == NULL || b->heap == NULL || b->budget == NULL ||
 	    b->tokens == NULL || b->keys == NULL || b->creds == NULL ||
-	    b->admin == NULL || batch_init(b) == -1) {
+	    b->admin == NULL || b->ring == NULL || batch_init(b) == -1) {
 		broker_free(b);
 		return NULL;
 	}
@@ -80,6 +81,7 @@ broker_free(struct broker *b)
 	if (b->vault_open)
 		vault_close(&b->vault);
 	admin_free(b->admin);
+	ring_free(b->ring);
 	credential_free(b->creds);
 	key_store_free(b->keys);
 	free(b->tokens);
@@ -363,6 +365,7 @@ broker_tick(struct broker *b, uint64_t now, uint64_t wall, struct outbox *o)
 		call_event(b, c, CE_DEADLINE, &arg);
 		batch_room(b);
 	}
+	admin_tick(b, o);
 	deny_tick(b, 0);
 	turn(b, o);
 }
@@ -376,6 +379,8 @@ broker_next(const struct broker *b)
 	if ((t = gate_next(b)) < next)
 		next = t;
 	if ((t = deny_next(b)) < next)
+		next = t;
+	if ((t = admin_due(b)) < next)
 		next = t;
 	/* a gate that has closed again says nothing: nothing is due */
 	if (b->gate.opened != 0 && b->gate.servinglen == 0 && gate_open(b) &&

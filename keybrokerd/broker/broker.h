@@ -290,6 +290,8 @@ void		 audit_outcome(struct broker *, struct call *);
 int		 audit_orphan(struct broker *, const uint8_t *id, size_t idlen,
 		    const uint8_t *val, size_t len);
 /* Parts that deny.c shares. */
+void		 audit_caller(struct broker *, struct entry_w *,
+		    const struct call *);
 void		 audit_claimant(struct broker *, struct entry_w *,
 		    const struct call *);
 void		 audit_request(struct entry_w *, const struct ask *,
@@ -302,8 +304,33 @@ void		 audit_request(struct entry_w *, const struct ask *,
  */
 void		 deny_call(struct broker *, const struct call *, enum refusal,
 		    enum authn_result, const char *step);
+/*
+ * May a refusal of this caller (at most 15 characters) have an entry of its
+ * own?  At most 10/s; else it is counted for the entry that says how many.
+ */
+int		 deny_may(struct broker *, const char *key, uint32_t org);
 uint64_t	 deny_next(const struct broker *);	/* aggregates due */
 void		 deny_tick(struct broker *, int all);
+
+/* ring.c: the latest entries of this life, for GET /audit; pure */
+#define RING_ENTRIES	8192
+#define RING_BYTES	(6 * 1024 * 1024)
+struct ring	*ring_new(void);		/* NULL: ENOMEM */
+void		 ring_free(struct ring *);
+/* An entry; whatever is oldest goes when there is no room. */
+void		 ring_push(struct ring *, uint64_t index, const void *, size_t);
+/* Its bytes, good until the next push; NULL: not held (any more). */
+const uint8_t	*ring_get(const struct ring *, uint64_t index, size_t *len);
+uint64_t	 ring_first(const struct ring *);	/* oldest held */
+uint64_t	 ring_end(const struct ring *);		/* after the newest */
+
+/* meter.c: counts for GET /metrics */
+/* An answer to a call, or to a message of administration. */
+void		 meter_call(struct broker *, const struct call *,
+		    uint16_t status);
+void		 meter_admin(struct broker *, uint16_t type, uint16_t status);
+/* The i-th piece of the text into buf; 0 there is none. */
+size_t		 meter_text(struct broker *, size_t i, char *, size_t);
 
 /* grant.c: the only way a credential leaves */
 struct durable_token *grant_tokens(uint32_t ncalls);	/* for broker_new */
@@ -365,6 +392,11 @@ void		 admin_free(struct admin *);
 void		 admin_message(struct broker *, const struct broker_from *,
 		    struct msgr *, struct outbox *);
 void		 admin_start(struct broker *, struct outbox *);
+/* Keys whose grace is over are revoked; when the next one is, boot ns. */
+void		 admin_tick(struct broker *, struct outbox *);
+uint64_t	 admin_due(const struct broker *);
+/* Is this generation of a worker in quarantine? */
+int		 admin_refused(const struct broker *, uint32_t generation);
 /* Values of providers that changed: an entry each. */
 void		 admin_secret_changed(struct broker *);
 /* A call of KIND_PROBE was settled. */

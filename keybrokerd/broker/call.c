@@ -50,6 +50,7 @@ tell(struct broker *b, struct call *c, uint16_t type, enum refusal r,
 		b->count.denied++;
 	else
 		b->count.failed++;
+	meter_call(b, c, decide_row(r)->status);
 	if (!tell_worker_there(b, c))
 		return;
 	decide_compose(&w, type, c->ask.no, c->id, c->ask.dialect, r, step,

@@ -24,6 +24,8 @@ static const struct refusal_row refusals[REFUSE_MAX] = {
 	[REFUSE_ROLE] = { 403, "permission_error", "permission_error",
 	    "wrong_role", "This key administers the gateway and cannot make "
 	    "model calls; use a developer key.", 0, 1 },
+	[REFUSE_SCOPE] = { 403, "policy_block", "permission_error",
+	    "policy_block", NULL, 0, 1 },
 	[REFUSE_ROUTE] = { 404, "invalid_request_error", "not_found_error",
 	    "unknown_route", "No such route.", 0, 1 },
 	[REFUSE_KIND] = { 400, "invalid_request_error",
@@ -258,6 +260,56 @@ check_nokey(struct facts *f)
 	return REFUSE_NOKEY;
 }
 
+/* Texts for scopes; NULL: this message does not say it. */
+static void
+scope_facts(const struct facts *f, struct scope_facts *s)
+{
+	static const char *const	 kinds[KIND_MAX] = {
+		[KIND_GENERATE] = "generate", [KIND_COUNT] = "count",
+		[KIND_EMBED] = "embed",
+	};
+
+	memset(s, 0, sizeof(*s));
+	s->source = f->a->source;
+	if (f->d->provider.id == 0 || f->a->kind >= KIND_MAX)
+		return;
+	s->provider = f->d->provider.name;
+	s->model = f->a->model;
+	s->kind = kinds[f->a->kind];
+}
+
+/*
+ * What key and agent are limited to; a list of models is in every scope but a
+ * network's.  The source is the worker's word.
+ */
+static enum refusal
+check_scope(struct facts *f)
+{
+	const char		*whose[2], *text[2], *what;
+	struct scope_facts	 s;
+	enum scope_verdict	 v;
+	size_t			 i;
+
+	whose[0] = "key";
+	text[0] = f->d->who.key->scope;
+	whose[1] = "agent";
+	text[1] = f->d->who.agent->scope;
+	scope_facts(f, &s);
+	for (i = 0; i < 2; i++) {
+		v = scope_judge(text[i], &s);
+		if (v == SCOPE_OK)
+			continue;
+		what = v == SCOPE_PROVIDER ? s.provider : v == SCOPE_MODEL ?
+		    s.model : v == SCOPE_KIND ? s.kind : s.source;
+		f->d->step = i == 0 ? "key_scope" : "agent_scope";
+		snprintf(f->d->detail, sizeof(f->d->detail), "Blocked by "
+		    "policy: the %s %.100s is outside the scope of this %s.",
+		    scope_noun(v), what, whose[i]);
+		return REFUSE_SCOPE;
+	}
+	return REFUSE_NONE;
+}
+
 /* Its own link, to this provider, whose egress is there. */
 static enum refusal
 check_link(struct facts *f)
@@ -332,7 +384,8 @@ check_steps(struct facts *f)
 
 static const check_fn admit_checks[] = {
 	check_closing, check_gate, check_authn, check_role, check_text,
-	check_route, check_length, check_space, check_budget, check_worker,
+	check_route, check_scope, check_length, check_space, check_budget,
+	check_worker,
 };
 
 /* ADMIT for route 0, no body: only "who is this?", before a 404, 405 or 426. */
@@ -343,7 +396,7 @@ static const check_fn who_checks[] = {
 static const check_fn call_checks[] = {
 	check_closing, check_gate, check_authn, check_role, check_text,
 	check_route, check_kind, check_method, check_provider, check_path,
-	check_nokey, check_link, check_length, check_deadline, check_space,
+	check_scope, check_nokey, check_link, check_length, check_deadline, check_space,
 	check_budget, check_worker, check_steps,
 };
 

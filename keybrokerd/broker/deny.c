@@ -35,22 +35,21 @@ put_more(struct broker *b, struct deny_row *r)
 	r->more = 0;
 }
 
-/* May this denial have an entry of its own? */
-static int
-own_entry(struct broker *b, const struct call *c)
+int
+deny_may(struct broker *b, const char *key, uint32_t org)
 {
 	struct deny_row	*r;
 	uint32_t	 h;
 	const char	*p;
 
 	h = 5381;
-	for (p = c->key; *p != '\0'; p++)
+	for (p = key; *p != '\0'; p++)
 		h = h * 33 + (uint8_t)*p;
 	r = &b->deny_rows[h % DENY_ROWS];
-	if (strcmp(r->key, c->key) != 0 || b->now >= r->until) {
+	if (strcmp(r->key, key) != 0 || b->now >= r->until) {
 		put_more(b, r);
-		strlcpy(r->key, c->key, sizeof(r->key));
-		r->org = c->org;
+		strlcpy(r->key, key, sizeof(r->key));
+		r->org = org;
 		r->until = b->now + NS_S;
 		r->from_wall = b->wall;
 		r->n = 0;
@@ -61,6 +60,20 @@ own_entry(struct broker *b, const struct call *c)
 	if (r->until < b->deny_due)
 		b->deny_due = r->until;
 	return 0;
+}
+
+static void
+account(struct broker *b, const struct call *c, enum refusal r)
+{
+	struct key	*k;
+
+	if (decide_row(r)->status == 403)
+		b->blocks++;
+	k = key_find(b->keys, c->key, strlen(c->key));
+	if (k != NULL) {
+		k->use.denied++;
+		k->agent->use.denied++;
+	}
 }
 
 void
@@ -78,7 +91,8 @@ deny_call(struct broker *b, const struct call *c, enum refusal r,
 		b->count.strangers++;
 		return;
 	}
-	if (!own_entry(b, c))
+	account(b, c, r);
+	if (!deny_may(b, c->key, c->org))
 		return;
 	code = r == REFUSE_AUTHN ? authn_code(authn) : decide_row(r)->code;
 	clean = decide_text_ok(&c->ask);
@@ -100,6 +114,7 @@ deny_call(struct broker *b, const struct call *c, enum refusal r,
 	audit_org(w, c->org);
 	if (clean && c->ask.path[0] != '\0')
 		audit_request(w, &c->ask, NULL);
+	audit_caller(b, w, c);
 	audit_end(b);
 }
 

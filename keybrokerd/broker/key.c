@@ -14,7 +14,8 @@
 #include "common/ipc/msg.h"
 #include "keybrokerd/broker/key.h"
 
-#define ROW_VERSION	1
+#define ROW_FIRST	1		/* without scope, owner, grace */
+#define ROW_VERSION	2
 #define TABLE_FIRST	64		/* slots at first; a power of two */
 
 struct item {
@@ -218,7 +219,7 @@ key_live(const struct keys *k, uint64_t wall)
 
 	for (i = n = 0; i < k->keys.n; i++) {
 		key = k->keys.item[i].row;
-		n += key->revoked == 0 && key->expires > wall;
+		n += key_state(key, wall) == KEY_LIVE;
 	}
 	return n;
 }
@@ -229,70 +230,6 @@ key_agents(const struct keys *k)
 	return k->agents.n;
 }
 
-/* ---- grammar ------------------------------------------------------------ */
-
-int
-key_agent_id_ok(const char *p)
-{
-	size_t	 i;
-	int	 alnum;
-
-	for (i = 0; p[i] != '\0'; i++) {
-		alnum = (p[i] >= 'a' && p[i] <= 'z') ||
-		    (p[i] >= '0' && p[i] <= '9');
-		if (i == KEY_AGENT_ID || (!alnum && (i == 0 ||
-		    strchr("._-", p[i]) == NULL)))
-			return -1;
-	}
-	return i == 0 ? -1 : 0;
-}
-
-int
-key_email_ok(const char *p)
-{
-	const char	*at;
-	size_t		 i;
-
-	at = strchr(p, '@');
-	if (at == NULL || at == p || at[1] == '\0' ||
-	    strchr(at + 1, '@') != NULL)
-		return -1;
-	for (i = 0; p[i] != '\0'; i++)
-		if (i == KEY_EMAIL || p[i] <= ' ' || p[i] > '~')
-			return -1;
-	return 0;
-}
-
-int
-key_text_ok(const char *p, size_t max)
-{
-	size_t	 i;
-
-	for (i = 0; p[i] != '\0'; i++)
-		if (i == max || p[i] < ' ' || p[i] > '~')
-			return -1;
-	return 0;
-}
-
-int
-key_id_parse(const char *p, char out[TOKEN_ID + 1])
-{
-	size_t	 i;
-
-	if (strncmp(p, "dk_", 3) == 0)
-		p += 3;
-	for (i = 0; i < TOKEN_ID; i++)
-		if (!((p[i] >= '0' && p[i] <= '9') ||
-		    (p[i] >= 'A' && p[i] <= 'Z') ||
-		    (p[i] >= 'a' && p[i] <= 'z')))
-			return -1;
-	if (p[i] != '\0')
-		return -1;
-	memcpy(out, p, TOKEN_ID);
-	out[TOKEN_ID] = '\0';
-	return 0;
-}
-
 /* ---- agents ------------------------------------------------------------- */
 
 struct agent *
@@ -301,44 +238,89 @@ key_agent_find(const struct keys *k, const char *id)
 	return find(&k->agents, id, strlen(id));
 }
 
-static struct agent *
-agent_new(struct keys *k, const char *id, const char *description,
-    uint64_t created)
+static int
+agent_ok(const struct agent_new *n)
 {
-	struct agent	*a;
+	const char	*why;
 
-	if (key_agent_id_ok(id) == -1 ||
-	    key_text_ok(description, KEY_DESCR) == -1) {
+	return key_agent_id_ok(n->id) == 0 &&
+	    key_text_ok(n->description, KEY_DESCR) == 0 &&
+	    key_text_ok(n->framework, KEY_FRAMEWORK) == 0 &&
+	    (n->owner[0] == '\0' || key_email_ok(n->owner) == 0) &&
+	    scope_text(n->scope, &why) == 0;
+}
+
+/* Copies s to *at and moves it behind the NUL. */
+static const char *
+keep(char **at, const char *s)
+{
+	char	*p;
+	size_t	 n;
+
+	p = *at;
+	n = strlen(s) + 1;
+	memcpy(p, s, n);
+	*at += n;
+	return p;
+}
+
+static struct agent *
+agent_new(struct keys *k, const struct agent_new *given)
+{
+	struct agent_new	 n;
+	struct agent		*a;
+	char			*at;
+
+	n = *given;
+	n.description = n.description == NULL ? "" : n.description;
+	n.owner = n.owner == NULL ? "" : n.owner;
+	n.framework = n.framework == NULL ? "" : n.framework;
+	n.scope = n.scope == NULL ? "" : n.scope;
+	if (!agent_ok(&n)) {
 		errno = EINVAL;
 		return NULL;
 	}
-	if (key_agent_find(k, id) != NULL) {
+	if (key_agent_find(k, n.id) != NULL) {
 		errno = EEXIST;
 		return NULL;
 	}
 	if (room(&k->agents) == -1)
 		return NULL;
-	a = calloc(1, sizeof(*a));
+	a = calloc(1, sizeof(*a) + strlen(n.description) + strlen(n.owner) +
+	    strlen(n.framework) + strlen(n.scope) + 4);
 	if (a == NULL)
 		return NULL;
-	strlcpy(a->id, id, sizeof(a->id));
-	strlcpy(a->description, description, sizeof(a->description));
-	a->created = created;
+	strlcpy(a->id, n.id, sizeof(a->id));
+	at = a->text;
+	a->description = keep(&at, n.description);
+	a->owner = keep(&at, n.owner);
+	a->framework = keep(&at, n.framework);
+	a->scope = keep(&at, n.scope);
+	a->created = n.created;
 	a->org = KEY_ORG;
 	insert(&k->agents, a->id, a);
 	return a;
 }
 
 struct agent *
-key_agent_add(struct keys *k, const char *id, const char *description,
-    uint64_t created)
+key_agent_add(struct keys *k, const struct agent_new *n)
 {
 	struct agent	*a;
 
-	a = agent_new(k, id, description, created);
+	a = agent_new(k, n);
 	if (a != NULL)
 		a->no = ++k->last_no;
 	return a;
+}
+
+int
+key_agent_delete(struct agent *a, uint64_t wall)
+{
+	if (a->deleted != 0)
+		return 1;
+	a->deleted = wall == 0 ? 1 : wall;
+	a->keys = 0;
+	return 0;
 }
 
 /* Copies a finished row out; all rows fit, their fields are bounded. */
@@ -362,6 +344,10 @@ key_agent_row(const struct agent *a, uint8_t out[KEY_ROW])
 	msg_put_u32(&w, a->org);
 	msg_put_u64(&w, a->created);
 	msg_put_str(&w, a->description);
+	msg_put_str(&w, a->owner);
+	msg_put_str(&w, a->framework);
+	msg_put_str(&w, a->scope);
+	msg_put_u64(&w, a->deleted);
 	return row_out(&w, out);
 }
 
@@ -369,27 +355,41 @@ int
 key_agent_load(struct keys *k, const void *id, size_t idlen,
     const void *value, size_t len)
 {
-	char		 name[KEY_AGENT_ID + 1], descr[KEY_DESCR + 1];
-	struct agent	*a;
-	struct msgr	 r;
-	uint64_t	 created;
-	uint32_t	 no, org;
-	uint8_t		 version;
+	char			 name[KEY_AGENT_ID + 1], descr[KEY_DESCR + 1];
+	char			 owner[KEY_EMAIL + 1];
+	char			 framework[KEY_FRAMEWORK + 1];
+	char			 scope[SCOPE_MAX + 1];
+	struct agent_new	 n = { name, descr, owner, framework, scope,
+	    0 };
+	struct agent		*a;
+	struct msgr		 r;
+	uint64_t		 deleted;
+	uint32_t		 no, org;
+	uint8_t			 version;
 
+	owner[0] = framework[0] = scope[0] = '\0';
+	deleted = 0;
 	msg_read(&r, 0, value, len);
 	version = msg_get_u8(&r);
 	no = msg_get_u32(&r);
 	org = msg_get_u32(&r);
-	created = msg_get_u64(&r);
+	n.created = msg_get_u64(&r);
 	msg_get_str(&r, descr, sizeof(descr));
-	if (msg_end(&r) == -1 || version != ROW_VERSION || no == 0 ||
-	    idlen >= sizeof(name) || memchr(id, '\0', idlen) != NULL) {
+	if (version == ROW_VERSION) {
+		msg_get_str(&r, owner, sizeof(owner));
+		msg_get_str(&r, framework, sizeof(framework));
+		msg_get_str(&r, scope, sizeof(scope));
+		deleted = msg_get_u64(&r);
+	}
+	if (msg_end(&r) == -1 || version < ROW_FIRST ||
+	    version > ROW_VERSION || no == 0 || idlen >= sizeof(name) ||
+	    memchr(id, '\0', idlen) != NULL) {
 		errno = EBADMSG;
 		return -1;
 	}
 	memcpy(name, id, idlen);
 	name[idlen] = '\0';
-	a = agent_new(k, name, descr, created);
+	a = agent_new(k, &n);
 	if (a == NULL) {
 		if (errno == EINVAL)
 			errno = EBADMSG;
@@ -397,6 +397,7 @@ key_agent_load(struct keys *k, const void *id, size_t idlen,
 	}
 	a->no = no;
 	a->org = org;
+	a->deleted = deleted;
 	if (no > k->last_no)
 		k->last_no = no;
 	return 0;
@@ -418,17 +419,35 @@ key_find(const struct keys *k, const char *id, size_t idlen)
 	return find(&k->keys, id, idlen);
 }
 
-struct key *
-key_add(struct keys *k, const struct key_new *n)
+/* Texts that may be absent; 0, or -1. */
+static int
+new_ok(struct key_new *n, char id[TOKEN_ID + 1], char from[TOKEN_ID + 1])
 {
-	char		 id[TOKEN_ID + 1];
-	struct key	*key;
-	size_t		 elen, nlen;
+	const char	*why;
 
-	if (key_id_parse(n->id, id) == -1 || n->agent == NULL ||
+	n->email = n->email == NULL ? "" : n->email;
+	n->name = n->name == NULL ? "" : n->name;
+	n->scope = n->scope == NULL ? "" : n->scope;
+	from[0] = '\0';
+	if (n->from != NULL && n->from[0] != '\0' &&
+	    key_id_parse(n->from, from) == -1)
+		return -1;
+	return key_id_parse(n->id, id) == -1 || n->agent == NULL ||
 	    n->role < ROLE_K_AGENT || n->role > ROLE_K_ADMIN ||
 	    n->expires == 0 || key_text_ok(n->name, KEY_NAME) == -1 ||
-	    (n->email[0] != '\0' && key_email_ok(n->email) == -1)) {
+	    (n->email[0] != '\0' && key_email_ok(n->email) == -1) ||
+	    scope_text(n->scope, &why) == -1 ? -1 : 0;
+}
+
+struct key *
+key_add(struct keys *k, const struct key_new *given)
+{
+	char		 id[TOKEN_ID + 1], from[TOKEN_ID + 1], *at;
+	struct key_new	 n;
+	struct key	*key;
+
+	n = *given;
+	if (new_ok(&n, id, from) == -1) {
 		errno = EINVAL;
 		return NULL;
 	}
@@ -438,27 +457,28 @@ key_add(struct keys *k, const struct key_new *n)
 	}
 	if (room(&k->keys) == -1)
 		return NULL;
-	elen = strlen(n->email) + 1;
-	nlen = strlen(n->name) + 1;
-	key = calloc(1, sizeof(*key) + elen + nlen);
+	key = calloc(1, sizeof(*key) + strlen(n.email) + strlen(n.name) +
+	    strlen(n.scope) + 3);
 	if (key == NULL)
 		return NULL;
 	memcpy(key->id, id, sizeof(key->id));
-	memcpy(key->digest, n->digest, KEY_DIGEST);
-	key->role = n->role;
-	key->dev = n->dev;
-	key->org = n->agent->org;
-	key->pepper = n->pepper;
-	key->agent = n->agent;
-	key->created = n->created;
-	key->expires = n->expires;
-	key->revoked = n->revoked;
-	memcpy(key->text, n->email, elen);
-	memcpy(key->text + elen, n->name, nlen);
-	key->email = key->text;
-	key->name = key->text + elen;
+	memcpy(key->from, from, sizeof(key->from));
+	memcpy(key->digest, n.digest, KEY_DIGEST);
+	key->role = n.role;
+	key->dev = n.dev;
+	key->org = n.agent->org;
+	key->pepper = n.pepper;
+	key->agent = n.agent;
+	key->created = n.created;
+	key->expires = n.expires;
+	key->ends = n.ends;
+	key->revoked = n.revoked;
+	at = key->text;
+	key->email = keep(&at, n.email);
+	key->name = keep(&at, n.name);
+	key->scope = keep(&at, n.scope);
 	insert(&k->keys, key->id, key);
-	if (key->revoked == 0)
+	if (key->revoked == 0 && key->agent->deleted == 0)
 		key->agent->keys++;
 	return key;
 }
@@ -481,46 +501,75 @@ key_row(const struct key *key, uint8_t out[KEY_ROW])
 	msg_put_str(&w, key->agent->id);
 	msg_put_str(&w, key->email);
 	msg_put_str(&w, key->name);
+	msg_put_str(&w, key->scope);
+	msg_put_str(&w, key->from);
+	msg_put_u64(&w, key->ends);
 	return row_out(&w, out);
+}
+
+/* Texts of a row, in the order of key_row. */
+struct row_text {
+	char	 agent[KEY_AGENT_ID + 1];
+	char	 email[KEY_EMAIL + 1];
+	char	 name[KEY_NAME + 1];
+	char	 scope[SCOPE_MAX + 1];
+	char	 from[TOKEN_ID + 1];
+	uint8_t	 digest[KEY_DIGEST];
+};
+
+static int
+row_read(struct msgr *r, struct key_new *n, struct row_text *t, uint32_t *org)
+{
+	uint8_t	 version;
+
+	version = msg_get_u8(r);
+	n->role = msg_get_u8(r);
+	n->dev = msg_get_u8(r);
+	*org = msg_get_u32(r);
+	n->pepper = msg_get_u32(r);
+	msg_get_raw(r, t->digest, sizeof(t->digest));
+	n->created = msg_get_u64(r);
+	n->expires = msg_get_u64(r);
+	n->revoked = msg_get_u64(r);
+	msg_get_str(r, t->agent, sizeof(t->agent));
+	msg_get_str(r, t->email, sizeof(t->email));
+	msg_get_str(r, t->name, sizeof(t->name));
+	if (version == ROW_VERSION) {
+		msg_get_str(r, t->scope, sizeof(t->scope));
+		msg_get_str(r, t->from, sizeof(t->from));
+		n->ends = msg_get_u64(r);
+	}
+	return msg_end(r) == -1 || version < ROW_FIRST ||
+	    version > ROW_VERSION || n->pepper == 0 ? -1 : 0;
 }
 
 int
 key_load(struct keys *k, const void *id, size_t idlen, const void *value,
     size_t len)
 {
-	char		 name[TOKEN_ID + 1], agent[KEY_AGENT_ID + 1];
-	char		 email[KEY_EMAIL + 1], text[KEY_NAME + 1];
-	uint8_t		 digest[KEY_DIGEST], version;
+	char		 name[TOKEN_ID + 1];
+	struct row_text	 t;
 	struct key_new	 n;
 	struct key	*key;
 	struct msgr	 r;
 	uint32_t	 org;
 
+	memset(&n, 0, sizeof(n));
+	memset(&t, 0, sizeof(t));
 	msg_read(&r, 0, value, len);
-	version = msg_get_u8(&r);
-	n.role = msg_get_u8(&r);
-	n.dev = msg_get_u8(&r);
-	org = msg_get_u32(&r);
-	n.pepper = msg_get_u32(&r);
-	msg_get_raw(&r, digest, sizeof(digest));
-	n.created = msg_get_u64(&r);
-	n.expires = msg_get_u64(&r);
-	n.revoked = msg_get_u64(&r);
-	msg_get_str(&r, agent, sizeof(agent));
-	msg_get_str(&r, email, sizeof(email));
-	msg_get_str(&r, text, sizeof(text));
-	if (msg_end(&r) == -1 || version != ROW_VERSION || idlen != TOKEN_ID ||
-	    n.pepper == 0) {
+	if (row_read(&r, &n, &t, &org) == -1 || idlen != TOKEN_ID) {
 		errno = EBADMSG;
 		return -1;
 	}
 	memcpy(name, id, TOKEN_ID);
 	name[TOKEN_ID] = '\0';
 	n.id = name;
-	n.digest = digest;
-	n.email = email;
-	n.name = text;
-	n.agent = key_agent_find(k, agent);
+	n.from = t.from;
+	n.digest = t.digest;
+	n.email = t.email;
+	n.name = t.name;
+	n.scope = t.scope;
+	n.agent = key_agent_find(k, t.agent);
 	if (n.agent == NULL) {
 		errno = ENOENT;
 		return -1;
@@ -542,8 +591,43 @@ key_revoke(struct keys *k, struct key *key, uint64_t wall)
 	if (key->revoked != 0)
 		return 1;
 	key->revoked = wall == 0 ? 1 : wall;
-	key->agent->keys--;
+	if (key->agent->keys > 0)
+		key->agent->keys--;
 	return 0;
+}
+
+uint64_t
+key_revoked(const struct key *key, uint64_t wall)
+{
+	if (key->revoked != 0)
+		return key->revoked;
+	if (key->agent->deleted != 0)
+		return key->agent->deleted;
+	return key->ends != 0 && key->ends <= wall ? key->ends : 0;
+}
+
+enum key_state
+key_state(const struct key *key, uint64_t wall)
+{
+	if (key_revoked(key, wall) != 0)
+		return KEY_REVOKED;
+	return key->expires <= wall ? KEY_EXPIRED : KEY_LIVE;
+}
+
+uint64_t
+key_ends(const struct keys *k)
+{
+	const struct key	*key;
+	uint64_t		 t;
+	size_t			 i;
+
+	t = UINT64_MAX;
+	for (i = 0; i < k->keys.n; i++) {
+		key = k->keys.item[i].row;
+		if (key->ends != 0 && key->revoked == 0 && key->ends < t)
+			t = key->ends;
+	}
+	return t;
 }
 
 struct key *
@@ -557,49 +641,4 @@ key_next(const struct keys *k, size_t *at, const struct agent *agent)
 			return key;
 	}
 	return NULL;
-}
-
-const char *
-key_role_name(uint8_t role)
-{
-	static const char *const	 name[] = {
-		[ROLE_K_AGENT] = "agent-key",
-		[ROLE_K_AUDITOR] = "auditor",
-		[ROLE_K_DEVELOPER] = "developer",
-		[ROLE_K_ADMIN] = "admin"
-	};
-
-	if (role < ROLE_K_AGENT || role > ROLE_K_ADMIN)
-		return "?";
-	return name[role];
-}
-
-/*
- * Civil date from days since 1970 (proleptic Gregorian; years counted from
- * March, so that the leap day is the last of its year).  gmtime would read
- * files the first time.
- */
-void
-key_time(uint64_t wall, char out[24])
-{
-	uint64_t	 s, z, era, doe, yoe, doy, mp, y, m, d;
-
-	out[0] = '\0';
-	s = wall / 1000;
-	if (wall == 0 || s >= 253402300800ULL)
-		return;
-	z = s / 86400 + 719468;
-	era = z / 146097;
-	doe = z % 146097;
-	yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-	doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-	mp = (5 * doy + 2) / 153;
-	d = doy - (153 * mp + 2) / 5 + 1;
-	m = mp < 10 ? mp + 3 : mp - 9;
-	y = yoe + era * 400 + (m <= 2);
-	s %= 86400;
-	snprintf(out, 24, "%04u-%02u-%02uT%02u:%02u:%02uZ",
-	    (unsigned int)(y % 10000), (unsigned int)(m % 100),
-	    (unsigned int)(d % 100), (unsigned int)(s / 3600),
-	    (unsigned int)(s / 60 % 60), (unsigned int)(s % 60));
 }

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "common/token/token.h"
+#include "keybrokerd/broker/scope.h"
 
 #define KEY_MAX		200000		/* rows, revoked ones included */
 #define KEY_AGENTS	20000
@@ -23,7 +24,8 @@
 #define KEY_DESCR	256
 #define KEY_EMAIL	254
 #define KEY_NAME	64
-#define KEY_ROW		1024		/* room for any row's value */
+#define KEY_FRAMEWORK	32
+#define KEY_ROW		2048		/* room for any row's value */
 #define KEY_DAYS_MAX	365
 #define KEY_DAY_MS	86400000ULL
 #define KEY_ORG		1		/* the default organisation */
@@ -37,17 +39,29 @@ enum key_role {
 	ROLE_K_ADMIN
 };
 
+/* What was done in this life of the broker; tokens as workers claimed them. */
+struct key_use {
+	uint32_t	 calls, denied, failed;
+	uint64_t	 in, out, cached;
+};
+
 struct agent {
 	uint32_t	 no;		/* row number, from 1 */
 	uint32_t	 org;
 	uint64_t	 created;
+	uint64_t	 deleted;	/* 0: not; then all its keys are revoked */
+	uint64_t	 entry;		/* of its deletion, + 1 */
+	uint64_t	 used;		/* in this life; 0: not */
 	uint32_t	 keys;		/* rows that name it, not revoked */
+	struct key_use	 use;
+	const char	*description, *owner, *framework, *scope;	/* in text */
 	char		 id[KEY_AGENT_ID + 1];
-	char		 description[KEY_DESCR + 1];
+	char		 text[];
 };
 
 struct key {
 	char		 id[TOKEN_ID + 1];	/* public id */
+	char		 from[TOKEN_ID + 1];	/* it replaces that one; "" */
 	uint8_t		 digest[KEY_DIGEST];	/* keyed with pepper */
 	uint8_t		 role;			/* enum key_role */
 	uint8_t		 dev;
@@ -55,23 +69,35 @@ struct key {
 	uint32_t	 pepper;
 	struct agent	*agent;
 	uint64_t	 created, expires;
+	uint64_t	 ends;			/* of its grace; 0: none */
 	uint64_t	 revoked;		/* 0: not */
 	uint64_t	 used;			/* in this life; 0: not */
 	uint64_t	 entry;			/* of its revocation, + 1 */
-	const char	*email, *name;		/* "" if none; in text */
+	struct key_use	 use;
+	const char	*email, *name, *scope;	/* "" if none; in text */
 	char		 text[];
 };
 
 /* Of a new row; key_add copies all of it. */
 struct key_new {
 	const char	*id;		/* public id, not in use */
+	const char	*from;		/* public id, "" or NULL */
 	const uint8_t	*digest;
 	uint8_t		 role, dev;
 	uint32_t	 pepper;
 	struct agent	*agent;
-	uint64_t	 created, expires, revoked;
-	const char	*email, *name;
+	uint64_t	 created, expires, ends, revoked;
+	const char	*email, *name, *scope;
 };
+
+/* Of a new agent; NULL is "". */
+struct agent_new {
+	const char	*id, *description, *owner, *framework, *scope;
+	uint64_t	 created;
+};
+
+/* Is this key good at this time? */
+enum key_state { KEY_LIVE, KEY_EXPIRED, KEY_REVOKED };
 
 struct keys;
 
@@ -99,8 +125,9 @@ int	 key_agent_load(struct keys *, const void *id, size_t idlen,
 	    const void *value, size_t len);
 struct agent	*key_agent_find(const struct keys *, const char *id);
 /* Checked grammar is the caller's duty.  NULL: EEXIST ENOSPC ENOMEM EINVAL. */
-struct agent	*key_agent_add(struct keys *, const char *id,
-	    const char *description, uint64_t created);
+struct agent	*key_agent_add(struct keys *, const struct agent_new *);
+/* Marks it; 1 if it was deleted already.  Its name is never used again. */
+int	 key_agent_delete(struct agent *, uint64_t wall);
 /* The row's value (its id is agent->id); its length. */
 size_t	 key_agent_row(const struct agent *, uint8_t out[KEY_ROW]);
 /* Walk in order of creation; *at starts at 0.  NULL at the end. */
@@ -115,11 +142,18 @@ struct key	*key_add(struct keys *, const struct key_new *);
 size_t	 key_row(const struct key *, uint8_t out[KEY_ROW]);
 /* Marks it; 1 if it was revoked already, then nothing changes. */
 int	 key_revoke(struct keys *, struct key *, uint64_t wall);
+enum key_state key_state(const struct key *, uint64_t wall);
+/* When it was revoked: itself, by its agent or by the end of its grace; 0. */
+uint64_t key_revoked(const struct key *, uint64_t wall);
+/* The earliest grace that still has to end; UINT64_MAX none.  Walks all. */
+uint64_t key_ends(const struct keys *);
 /* Keys of that agent, NULL = of all; order of creation. */
 struct key	*key_next(const struct keys *, size_t *at,
 	    const struct agent *);
 
 const char *key_role_name(uint8_t);	/* "admin" ... , "?" */
+/* enum key_role of a name; "" a developer; 0 none. */
+uint8_t	 key_role_find(const char *);
 /* RFC 3339 in UTC, seconds; "" for 0.  20 characters and a NUL. */
 void	 key_time(uint64_t wall, char out[24]);
 

@@ -100,6 +100,11 @@ on_linkup(struct broker *b, struct msgr *m, int fd, struct outbox *o)
 	well_formed(m);
 	if (fd == -1 || class < CLASS_DATA || class > CLASS_BOTH)
 		fatalx("parent: bad LINKUP");
+	if (admin_refused(b, generation)) {
+		log_warnx("worker %u, generation %u, is in quarantine", slot,
+		    generation);
+		return;
+	}
 	for (i = 0; i < WORKERS_MAX && b->workers[i].p.up; i++)
 		;
 	if (i == WORKERS_MAX) {

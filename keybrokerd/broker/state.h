@@ -31,6 +31,7 @@ struct ask;			/* below */
 struct broker;
 struct durable_token;		/* grant.c: nobody else can make one */
 struct outbox;
+struct ring;
 
 #define BROKER_VERSION		"1.0.0"
 #define CALL_ID			16
@@ -218,6 +219,7 @@ struct step {
 enum refusal {
 	REFUSE_NONE,
 	REFUSE_GATE, REFUSE_CLOSING, REFUSE_SPACE, REFUSE_AUTHN, REFUSE_ROLE,
+	REFUSE_SCOPE,
 	REFUSE_ROUTE, REFUSE_KIND, REFUSE_PROVIDER, REFUSE_DIALECT,
 	REFUSE_LINK, REFUSE_NOKEY, REFUSE_METHOD, REFUSE_PATH, REFUSE_TEXT,
 	REFUSE_LENGTH,
@@ -337,6 +339,15 @@ struct deny_row {
 	uint32_t	 n, more;
 };
 
+/* ---- answers by path and status (meter.c) ------------------------------ */
+#define METER_ROWS	512
+
+struct meter_row {
+	uint16_t	 what;		/* route, or message type */
+	uint16_t	 status;	/* 0: the row is free */
+	uint64_t	 n;
+};
+
 /* ---- budget (budget.c) ------------------------------------------------- */
 struct budget_row {
 	char		 key[16];
@@ -423,6 +434,10 @@ struct broker {
 	int		 first_run;	/* the log was empty */
 	int		 finished;	/* shutdown is durable: main.c exits */
 	struct counters	 count;
+	struct ring	*ring;		/* ring.c */
+	struct meter_row meter[METER_ROWS];
+	uint64_t	 meter_lost;	/* no row was free */
+	uint64_t	 blocks;	/* calls refused by policy */
 };
 
 /* ---- outbox ------------------------------------------------------------ */

@@ -55,14 +55,22 @@ static void
 on_ask(struct keyd *k, struct msgr *m)
 {
 	struct msgw	 w;
+	uint32_t	 generation;
+	uint16_t	 slot;
 	uint8_t		 what;
 
 	what = msg_get_u8(m);
-	if (msg_end(m) == -1)
-		return;
-	/* proxyd leads both: its listeners close first. */
 	msg_open(&w, M_KP_ASK);
 	msg_put_u8(&w, what);
+	if (what == 3) {
+		slot = msg_get_u16(m);
+		generation = msg_get_u32(m);
+		msg_put_u16(&w, slot);
+		msg_put_u32(&w, generation);
+	}
+	if (msg_end(m) == -1)
+		return;
+	/* proxyd leads: its listeners close first, the workers are its own. */
 	if (msg_send(&k->proxyd, &w, -1) == -1)
 		keyd_stop(k, 0);
 }

@@ -334,6 +334,33 @@ generation_reload(struct proxyd *p)
 			p->seats[class][i].next_start = 0;
 }
 
+/*
+ * The broker refuses this instance: it is ended at once, without a grace, and
+ * its seat gets a new worker as after any death.
+ */
+void
+generation_quarantine(struct proxyd *p, struct msgr *m)
+{
+	struct wk	*w;
+	uint32_t	 generation;
+	uint16_t	 slot;
+	size_t		 i;
+
+	slot = msg_get_u16(m);
+	generation = msg_get_u32(m);
+	if (msg_end(m) == -1)
+		return;
+	for (i = 0; i < WK_MAX; i++) {
+		w = &p->workers[i];
+		if (w->state == WK_NONE || w->index != slot ||
+		    w->generation != generation)
+			continue;
+		log_warnx("worker %u, generation %u, is put into quarantine",
+		    slot, generation);
+		kill(w->pid, SIGKILL);
+	}
+}
+
 /* Sockets without a worker for 200 ms are lent to a neighbour. */
 static void
 lend(struct proxyd *p, uint8_t class, unsigned index, uint64_t now)

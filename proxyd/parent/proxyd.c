@@ -144,7 +144,9 @@ key_message(void *arg, struct msgr *m, int fd)
 		break;
 	case M_KP_ASK:
 		what = msg_get_u8(m);
-		if (msg_end(m) == 0 && what == 1 && !p->stopping)
+		if (what == 3)
+			generation_quarantine(p, m);
+		else if (msg_end(m) == 0 && what == 1 && !p->stopping)
 			got_term = 1;
 		else if (what == 2)
 			got_hup = 1;

@@ -118,6 +118,8 @@ void	 slot_take(struct proxyd *, struct wk *, unsigned index);
 /* generation.c */
 void	 generation_turn(struct proxyd *, uint64_t now);
 void	 generation_reload(struct proxyd *);
+/* KP_ASK 3: u16 slot, u32 generation of a worker that must go. */
+void	 generation_quarantine(struct proxyd *, struct msgr *);
 void	 generation_link(struct proxyd *, struct wk *);
 void	 generation_tlslinks(struct proxyd *);
 void	 generation_died(struct proxyd *, pid_t, int status, uint64_t now);

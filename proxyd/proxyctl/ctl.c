@@ -88,8 +88,10 @@ ctl_open(struct msgw *w, uint16_t type)
 {
 	msg_open(w, type);
 	msg_put_u32(w, cookie++);
-	if (type >> 8 == M_ADMIN_STATUS >> 8)
-		msg_put_str(w, "");
+	if (type >> 8 == M_ADMIN_STATUS >> 8) {
+		msg_put_str(w, "");	/* token: the uid speaks */
+		msg_put_str(w, "");	/* source */
+	}
 }
 
 int

@@ -7,7 +7,7 @@
 
 #include "common/ipc/msg.h"
 
-#define CTL_FIELDS	16
+#define CTL_FIELDS	24
 
 /* One ANSWER: its fields point into buf. */
 struct answer {
@@ -34,6 +34,38 @@ struct table;
 struct table	*print_new(const struct column *, size_t n, int json);
 void		 print_row(struct table *, const struct answer *);
 void		 print_end(struct table *);
+
+/* opts.c */
+struct opts {
+	const char	*agent, *email, *name, *description, *env, *listen;
+	const char	*admin, *role, *owner;
+	const char	*scope[4];	/* providers, models, kinds, networks */
+	uint32_t	 days, grace, lines;
+	int		 fixed;		/* --expires was given */
+	int		 follow;
+	uint64_t	 at;		/* wall ms */
+};
+/* 0, or -1: usage. */
+int	 opts_parse(struct opts *, int argc, char **argv);
+void	 opts_scope(const struct opts *, char *, size_t);
+
+/* command.c: each returns the exit code */
+typedef void (*ctl_ask)(struct msgw *, const struct opts *, uint64_t cursor);
+/* Send, then print each row. */
+int	 ctl_rows(int fd, struct msgw *, const struct column *, size_t, int json);
+/* The same for a list of several pages. */
+int	 ctl_pages(int fd, ctl_ask, const struct opts *, const struct column *,
+	    size_t, int json);
+/* One row wanted. */
+int	 ctl_one(int fd, struct msgw *, struct answer *);
+int	 ctl_complain(const struct answer *);
+
+/* cmd_key.c, cmd_log.c */
+int	 cmd_agent(int fd, int json, int argc, char **argv);
+int	 cmd_key(int fd, int json, int argc, char **argv);
+int	 cmd_audit(int fd, int json, int argc, char **argv);
+int	 cmd_spend(int fd, int json, int argc, char **argv);
+int	 cmd_worker(int fd, int json, int argc, char **argv);
 
 /* cmd_secret.c */
 int	 cmd_secret(int fd, int json, int argc, char **argv);

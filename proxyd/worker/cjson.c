@@ -11,20 +11,39 @@
 #include "proxyd/worker/cjson.h"
 
 #define DAYS_MAX	365
+#define GRACE_MAX	(30 * 86400)
+#define ITEMS_MAX	64
+#define K(kind)		(1u << CJSON_##kind)
+#define MAKES		(K(AGENT) | K(REGISTER) | K(ONBOARD))
 
-static const struct member {
-	enum cjson_kind	 kind;
+enum type { TEXT, COUNT, SCOPE, WORDS, ORG };
+
+struct member {
 	const char	*name;
+	unsigned int	 kinds, needed;		/* bits */
+	enum type	 type;
 	size_t		 off;
-	size_t		 max;		/* bytes; 0: the number of days */
-	int		 needed;
-} members[] = {
-	{ CJSON_AGENT, "agent_id", offsetof(struct cjson, agent), 128, 1 },
-	{ CJSON_AGENT, "description", offsetof(struct cjson, description),
-	    CJSON_TEXT, 0 },
-	{ CJSON_KEY, "developer_email", offsetof(struct cjson, email), 254, 1 },
-	{ CJSON_KEY, "name", offsetof(struct cjson, name), 128, 0 },
-	{ CJSON_KEY, "expires_days", 0, 0, 1 },
+	long		 min, max;		/* bytes of TEXT; of COUNT */
+};
+
+#define OFF(m)		offsetof(struct cjson, m)
+static const struct member members[] = {
+	{ "agent_id", MAKES, MAKES, TEXT, OFF(agent), 1, 128 },
+	{ "description", MAKES, 0, TEXT, OFF(description), 0, CJSON_TEXT },
+	{ "owner_email", MAKES, 0, TEXT, OFF(owner), 0, 254 },
+	{ "framework", MAKES, 0, TEXT, OFF(framework), 0, 32 },
+	{ "scope", MAKES | K(KEY), 0, SCOPE, OFF(scope), 0, 0 },
+	/* what the described product sends and nothing here depends on */
+	{ "intended_use", K(ONBOARD), 0, TEXT, OFF(ignored), 0, CJSON_TEXT },
+	{ "declared_capabilities", K(ONBOARD) | K(REGISTER), 0, WORDS, 0, 0,
+	    0 },
+	{ "org_id", K(ONBOARD) | K(REGISTER), 0, ORG, 0, 0, 0 },
+	{ "developer_email", K(KEY), K(KEY), TEXT, OFF(email), 0, 254 },
+	{ "name", K(KEY), 0, TEXT, OFF(name), 0, 128 },
+	{ "role", K(KEY), 0, TEXT, OFF(role), 0, 16 },
+	{ "expires_days", K(KEY) | K(ROTATE) | K(REGISTER) | K(ONBOARD), K(KEY),
+	    COUNT, OFF(days), 1, DAYS_MAX },
+	{ "grace_seconds", K(ROTATE), 0, COUNT, OFF(grace), 0, GRACE_MAX },
 };
 
 #define NMEMBERS	(sizeof(members) / sizeof(members[0]))
@@ -36,18 +55,38 @@ cjson_init(void)
 }
 
 static int
-take_days(json_t *v, struct cjson *out, char *why, size_t size)
+take_count(const struct member *m, json_t *v, struct cjson *out, char *why,
+    size_t size)
 {
 	json_int_t	 n;
+	long		 value;
 
-	n = json_is_integer(v) ? json_integer_value(v) : 0;
-	if (n < 1 || n > DAYS_MAX) {
-		snprintf(why, size, "expires_days must be a whole number from "
-		    "1 to %d.", DAYS_MAX);
+	n = json_is_integer(v) ? json_integer_value(v) : -1;
+	if (n < m->min || n > m->max) {
+		snprintf(why, size, "%s must be a whole number from %ld to "
+		    "%ld.", m->name, m->min, m->max);
 		return -1;
 	}
-	out->days = n;
+	value = (long)n;
+	memcpy((char *)out + m->off, &value, sizeof(value));
 	return 0;
+}
+
+/* A string without control characters; NULL: none. */
+static const char *
+clean(json_t *v, size_t *len)
+{
+	const char	*s;
+	size_t		 i;
+
+	s = json_string_value(v);
+	if (s == NULL)
+		return NULL;
+	*len = json_string_length(v);
+	for (i = 0; i < *len; i++)
+		if ((unsigned char)s[i] < ' ' || s[i] == 0x7f)
+			return NULL;
+	return s;
 }
 
 static int
@@ -55,22 +94,118 @@ take_text(const struct member *m, json_t *v, struct cjson *out, char *why,
     size_t size)
 {
 	const char	*s;
-	size_t		 i, n;
+	size_t		 n;
 
-	s = json_string_value(v);
-	n = s == NULL ? 0 : json_string_length(v);
-	for (i = 0; i < n; i++)
-		if ((unsigned char)s[i] < ' ' || s[i] == 0x7f)
-			n = 0;
-	if (s == NULL || (n == 0 && m->needed) || n > m->max ||
-	    strlen(s) != json_string_length(v)) {
-		snprintf(why, size, "%s must be a text of %s%zu bytes without "
-		    "control characters.", m->name, m->needed ? "1 to " :
+	s = clean(v, &n);
+	if (s == NULL || n < (size_t)m->min || n > (size_t)m->max) {
+		snprintf(why, size, "%s must be a text of %s%ld bytes without "
+		    "control characters.", m->name, m->min > 0 ? "1 to " :
 		    "at most ", m->max);
 		return -1;
 	}
 	memcpy((char *)out + m->off, s, n + 1);
 	return 0;
+}
+
+static int
+take_words(json_t *v, char *why, size_t size)
+{
+	size_t	 i, n;
+
+	for (i = 0; json_is_array(v) && i < json_array_size(v); i++)
+		if (clean(json_array_get(v, i), &n) == NULL || n > 64)
+			break;
+	if (json_is_array(v) && i == json_array_size(v) && i <= ITEMS_MAX)
+		return 0;
+	snprintf(why, size, "declared_capabilities must be at most %d texts.",
+	    ITEMS_MAX);
+	return -1;
+}
+
+/* There is one organisation. */
+static int
+take_org(json_t *v, char *why, size_t size)
+{
+	const char	*s;
+
+	s = json_string_value(v);
+	if (s != NULL && (*s == '\0' || strcmp(s, "default") == 0))
+		return 0;
+	snprintf(why, size, "org_id must be \"default\".");
+	return -1;
+}
+
+/* One list of a scope behind what out holds already: "p=a,b". */
+static int
+take_list(char letter, json_t *list, char *out)
+{
+	const char	*s;
+	size_t		 i, n, at;
+
+	at = strlen(out);
+	if (!json_is_array(list) || json_array_size(list) == 0 ||
+	    json_array_size(list) > ITEMS_MAX || at + 4 > CJSON_SCOPE)
+		return -1;
+	if (at > 0)
+		out[at++] = ' ';
+	out[at++] = letter;
+	for (i = 0; i < json_array_size(list); i++) {
+		s = clean(json_array_get(list, i), &n);
+		if (s == NULL || n == 0 || strpbrk(s, ", ") != NULL ||
+		    at + n + 1 > CJSON_SCOPE)
+			return -1;
+		out[at++] = i == 0 ? '=' : ',';
+		memcpy(out + at, s, n);
+		at += n;
+	}
+	out[at] = '\0';
+	return 0;
+}
+
+/* {"providers":[..],"models":[..],"kinds":[..],"source_networks":[..]} */
+static int
+take_scope(json_t *v, struct cjson *out, char *why, size_t size)
+{
+	static const struct {
+		char		 letter;
+		const char	*name;
+	} lists[] = { { 'p', "providers" }, { 'm', "models" },
+	    { 'k', "kinds" }, { 'n', "source_networks" } };
+	json_t	*list;
+	size_t	 i, seen;
+
+	for (i = seen = 0; json_is_object(v) && i < 4; i++) {
+		list = json_object_get(v, lists[i].name);
+		if (list == NULL)
+			continue;
+		if (take_list(lists[i].letter, list, out->scope) == -1)
+			break;
+		seen++;
+	}
+	if (json_is_object(v) && i == 4 && seen == json_object_size(v))
+		return 0;
+	snprintf(why, size, "scope must be an object of providers, models, "
+	    "kinds and source_networks, each a list of texts, together at "
+	    "most %d bytes.", CJSON_SCOPE);
+	return -1;
+}
+
+static int
+take(const struct member *m, json_t *v, struct cjson *out, char *why,
+    size_t size)
+{
+	switch (m->type) {
+	case COUNT:
+		return take_count(m, v, out, why, size);
+	case SCOPE:
+		return take_scope(v, out, why, size);
+	case WORDS:
+		return take_words(v, why, size);
+	case ORG:
+		return take_org(v, why, size);
+	default:
+		return take_text(m, v, out, why, size);
+	}
 }
 
 static const struct member *
@@ -79,7 +214,7 @@ find(enum cjson_kind kind, const char *name)
 	size_t	 i;
 
 	for (i = 0; i < NMEMBERS; i++)
-		if (members[i].kind == kind &&
+		if ((members[i].kinds & 1u << kind) &&
 		    strcmp(members[i].name, name) == 0)
 			return &members[i];
 	return NULL;
@@ -101,12 +236,11 @@ take_all(enum cjson_kind kind, json_t *root, struct cjson *out, char *why,
 			    "route does not know.");
 			return -1;
 		}
-		if ((m->max == 0 ? take_days(v, out, why, size) :
-		    take_text(m, v, out, why, size)) == -1)
+		if (take(m, v, out, why, size) == -1)
 			return -1;
 	}
 	for (i = 0; i < NMEMBERS; i++) {
-		if (members[i].kind != kind || !members[i].needed ||
+		if (!(members[i].needed & 1u << kind) ||
 		    json_object_get(root, members[i].name) != NULL)
 			continue;
 		snprintf(why, size, "%s is missing.", members[i].name);
@@ -124,6 +258,10 @@ cjson_read(enum cjson_kind kind, const void *p, size_t n, struct cjson *out,
 	int		 r;
 
 	memset(out, 0, sizeof(*out));
+	if (kind == CJSON_ROTATE)
+		out->grace = CJSON_GRACE;
+	if (kind == CJSON_REGISTER || kind == CJSON_ONBOARD)
+		out->days = CJSON_DAYS;
 	root = json_loadb(p, n, JSON_REJECT_DUPLICATES, &error);
 	if (root == NULL || !json_is_object(root)) {
 		snprintf(why, size, "The body is not one JSON object without "

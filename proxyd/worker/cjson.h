@@ -9,15 +9,25 @@
 #include <stddef.h>
 
 #define CJSON_TEXT	256
+#define CJSON_SCOPE	512
+#define CJSON_GRACE	86400		/* seconds, if nobody says */
+#define CJSON_DAYS	365		/* of an agent key, if nobody says */
 
-enum cjson_kind { CJSON_AGENT, CJSON_KEY };
+enum cjson_kind { CJSON_NONE, CJSON_AGENT, CJSON_REGISTER, CJSON_ONBOARD,
+	CJSON_KEY, CJSON_ROTATE, CJSON_MAX };
 
 struct cjson {
 	char	 agent[CJSON_TEXT + 1];
 	char	 description[CJSON_TEXT + 1];
+	char	 owner[CJSON_TEXT + 1];
+	char	 framework[CJSON_TEXT + 1];
 	char	 email[CJSON_TEXT + 1];
 	char	 name[CJSON_TEXT + 1];
-	int	 days;			/* 0: absent */
+	char	 role[CJSON_TEXT + 1];
+	char	 ignored[CJSON_TEXT + 1];
+	char	 scope[CJSON_SCOPE + 1];	/* the broker's scope.h */
+	long	 days;			/* 0: absent */
+	long	 grace;
 };
 
 /* Before the sandbox: jansson seeds its tables from a file. */

@@ -167,11 +167,21 @@ take_query(struct conn *c, const uint8_t *t, struct target *g,
 {
 	struct target_value v[TARGET_QUERY_MAX];
 	const struct route *r;
+	const struct view *w;
 	struct call	*k;
 
 	k = c->call;
 	r = k->route;
 	memset(v, 0, sizeof(v));
+	if (r->group == RG_CONSOLE) {
+		w = view_row(r->view);
+		if (target_read(t, g, w->query, w->nquery, v) == -1) {
+			*reason = g->reason;
+			return -1;
+		}
+		return view_query(r->view, t, v, poll_wall(), &k->view,
+		    reason);
+	}
 	if (target_read(t, g, r->query, r->nquery, v) == -1) {
 		*reason = g->reason;
 		return -1;
@@ -214,6 +224,14 @@ take_head(struct conn *c, enum route_verdict v, const uint8_t *t,
 		    "method.");
 		route_allow(k->hit.allow, k->allow, sizeof(k->allow));
 		p->allow = k->allow;
+		return 0;
+	}
+	if (k->route->view == VIEW_LLM_REFUSED) {
+		reply_problem(p, RC_BAD, "A provider's key never passes a "
+		    "process that speaks with clients: use proxyctl secret "
+		    "set, or name a file.");
+		p->status = 403;
+		p->code = "not_over_http";
 		return 0;
 	}
 	memcpy(k->arg, t + k->hit.off, k->hit.len);

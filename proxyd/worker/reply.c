@@ -68,6 +68,7 @@ static const struct {
 	{ 500, "Internal Server Error" }, { 501, "Not Implemented" },
 	{ 502, "Bad Gateway" }, { 503, "Service Unavailable" },
 	{ 504, "Gateway Timeout" }, { 505, "HTTP Version Not Supported" },
+	{ 507, "Insufficient Storage" },
 	{ 529, "Overloaded" },
 };
 
@@ -249,10 +250,11 @@ reply_head(struct wbuf *b, const struct reply_meta *m, uint16_t status)
 }
 
 static void
-finish(struct wbuf *b, const struct reply_meta *m, const void *body, size_t n)
+finish(struct wbuf *b, const struct reply_meta *m, const char *type,
+    const void *body, size_t n)
 {
-	wbuf_fmt(b, "content-type: application/json\r\n"
-	    "content-length: %zu\r\n\r\n", n);
+	wbuf_fmt(b, "content-type: %s\r\n"
+	    "content-length: %zu\r\n\r\n", type, n);
 	if (!m->headonly)
 		wbuf_add(b, body, n);
 }
@@ -261,8 +263,15 @@ void
 reply_json(struct wbuf *b, const struct reply_meta *m, uint16_t status,
     const void *body, size_t n)
 {
+	reply_body(b, m, status, "application/json", body, n);
+}
+
+void
+reply_body(struct wbuf *b, const struct reply_meta *m, uint16_t status,
+    const char *type, const void *body, size_t n)
+{
 	reply_head(b, m, status);
-	finish(b, m, body, n);
+	finish(b, m, type, body, n);
 }
 
 /* A complete answer for the problem. */
@@ -285,7 +294,7 @@ reply_error(struct wbuf *b, const struct reply_meta *m,
 		wbuf_str(b, "upgrade: HTTP/1.1\r\n");
 	if (p->allow != NULL)
 		wbuf_fmt(b, "allow: %s\r\n", p->allow);
-	finish(b, m, body.bad ? NULL : wbuf_bytes(&body), body.len);
+	finish(b, m, "application/json", body.bad ? NULL : wbuf_bytes(&body), body.len);
 	b->bad |= body.bad;
 	wbuf_free(&body);
 }

@@ -21,6 +21,10 @@ static const struct target_query cursor[] = {
 	{ "before_id", TARGET_ID },
 };
 
+/* route.key: behind the path stand a key id, and maybe one word more. */
+#define KEY_LAST	1
+#define KEY_THEN_ROTATE	2
+
 #define OPEN(p, m, n)							\
 	{ .path = p, .method = m, .group = RG_OPEN, .no = n, .form = RF_SHARED }
 #define CALL(p, n, d, k, s, ...)					\
@@ -30,9 +34,10 @@ static const struct target_query cursor[] = {
 #define LIST(p, n, ...)							\
 	{ .path = p, .method = HTTP1_GET, .group = RG_LIST, .no = n,	\
 	    .form = RF_SHARED, .kind = KIND_LIST, __VA_ARGS__ }
-#define CONSOLE(p, m, n, k)						\
-	{ .path = p, .method = m, .group = RG_CONSOLE, .no = n,		\
-	    .form = RF_CONTROL, .key = k }
+#define CONSOLE(p, m, n, v, k)						\
+	{ .path = p, .method = HTTP1_##m, .group = RG_CONSOLE,		\
+	    .no = M_ADMIN_##n, .form = RF_CONTROL, .key = k,		\
+	    .view = VIEW_##v }
 
 static const struct route routes[] = {
 	OPEN("/", HTTP1_GET, RO_ROOT),
@@ -57,14 +62,43 @@ static const struct route routes[] = {
 	LIST("/v1/models", ROUTE_MODELS, .query = cursor,
 	    .nquery = NITEMS(cursor)),
 	LIST("/v1/models/{rest}", ROUTE_MODEL, .query = NULL),
-	CONSOLE("/agents", HTTP1_POST, M_ADMIN_AGENT_CREATE, 0),
-	CONSOLE("/agents", HTTP1_GET, M_ADMIN_AGENT_LIST, 0),
-	CONSOLE("/agents/{id}/developer-keys", HTTP1_POST,
-	    M_ADMIN_KEY_CREATE, 0),
-	CONSOLE("/agents/{id}/developer-keys", HTTP1_GET,
-	    M_ADMIN_KEY_LIST, 0),
-	CONSOLE("/agents/{id}/developer-keys", HTTP1_DELETE,
-	    M_ADMIN_KEY_REVOKE, 1),
+	/* fixed names stand before {id} */
+	CONSOLE("/agents/register", POST, AGENT_CREATE, AGENT_REGISTER, 0),
+	CONSOLE("/agents", POST, AGENT_CREATE, AGENT_MAKE, 0),
+	CONSOLE("/agents", GET, AGENT_LIST, AGENTS, 0),
+	CONSOLE("/agents/{id}", GET, AGENT_LIST, AGENT, 0),
+	CONSOLE("/agents/{id}", DELETE, AGENT_DELETE, AGENT_DELETE, 0),
+	CONSOLE("/agents/{id}/developer-keys", POST, KEY_CREATE, KEY_MAKE, 0),
+	CONSOLE("/agents/{id}/developer-keys", GET, KEY_LIST, KEYS, 0),
+	CONSOLE("/agents/{id}/developer-keys", DELETE, KEY_REVOKE, KEY_REVOKE,
+	    KEY_LAST),
+	CONSOLE("/agents/{id}/developer-keys", POST, KEY_ROTATE, KEY_ROTATE,
+	    KEY_THEN_ROTATE),
+	CONSOLE("/audit", GET, AUDIT_LIST, AUDIT, 0),
+	CONSOLE("/audit/verify", GET, AUDIT_VERIFY, AUDIT_VERIFY, 0),
+	CONSOLE("/audit/stream", GET, AUDIT_LIST, AUDIT_TAIL, 0),
+	CONSOLE("/health/overview", GET, OVERVIEW, OVERVIEW, 0),
+	CONSOLE("/metrics", GET, METRICS, METRICS, 0),
+	/* what the described product's own command line asks */
+	CONSOLE("/api/me", GET, ME, ME, 0),
+	CONSOLE("/api/config", GET, ME, CONFIG, 0),
+	CONSOLE("/api/org/subscription", GET, ME, CONFIG, 0),
+	CONSOLE("/api/providers", GET, ME, PROVIDERS, 0),
+	CONSOLE("/api/agents/onboard", POST, AGENT_CREATE, AGENT_ONBOARD, 0),
+	CONSOLE("/api/agents", GET, AGENT_LIST, AGENTS, 0),
+	CONSOLE("/api/agents/{id}", GET, AGENT_LIST, AGENT, 0),
+	CONSOLE("/api/agents/{id}", DELETE, AGENT_DELETE, AGENT_DELETE, 0),
+	CONSOLE("/api/agents/{id}/developer-keys", POST, KEY_CREATE, KEY_MAKE,
+	    0),
+	CONSOLE("/api/agents/{id}/developer-keys", GET, KEY_LIST, KEYS, 0),
+	CONSOLE("/api/agents/{id}/developer-keys", DELETE, KEY_REVOKE,
+	    KEY_REVOKE, KEY_LAST),
+	CONSOLE("/api/agents/{id}/developer-keys", POST, KEY_ROTATE,
+	    KEY_ROTATE, KEY_THEN_ROTATE),
+	CONSOLE("/api/audit", GET, AUDIT_LIST, AUDIT, 0),
+	CONSOLE("/api/audit/stream", GET, AUDIT_LIST, AUDIT_TAIL, 0),
+	CONSOLE("/api/admin/llm-keys", POST, ME, LLM_REFUSED, 0),
+	CONSOLE("/api/admin/llm-keys", DELETE, ME, LLM_REFUSED, KEY_LAST),
 };
 
 /* The listener's class decides which rows exist on it. */
@@ -79,6 +113,19 @@ served(const struct route *r, int class)
 	default:
 		return (class & CLASS_DATA) != 0;
 	}
+}
+
+/* Takes a last segment of this name off; 0 if it is another. */
+static int
+split_word(const uint8_t *t, struct target *g, const char *word)
+{
+	size_t	 n;
+
+	n = strlen(word);
+	if (g->path_len <= n || memcmp(t + g->path_len - n, word, n) != 0)
+		return 0;
+	g->path_len -= (uint32_t)n;
+	return 1;
 }
 
 /* Takes the last segment off as a key id; 0 if there is none that fits. */
@@ -108,6 +155,8 @@ matches(const struct route *r, const uint8_t *t, const struct target *g,
 
 	part = *g;
 	memset(&try, 0, sizeof(try));
+	if (r->key == KEY_THEN_ROTATE && !split_word(t, &part, "/rotate"))
+		return 0;
 	if (r->key && !split_key(t, &part, &try))
 		return 0;
 	skip = 0;

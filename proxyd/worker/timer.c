@@ -91,7 +91,11 @@ too_late(struct conn *c, enum reply_case rc, const char *text)
 static void
 call_late(struct conn *c)
 {
-	if (c->state == C_SENT || c->state == C_RELAY) {
+	if (c->state == C_FOLLOW)
+		console_follow(c);
+	else if (c->state == C_CONSOLE && c->call->started)
+		conn_kill(c);	/* events stop in the middle */
+	else if (c->state == C_SENT || c->state == C_RELAY) {
 		ask_cancel(c);
 		too_late(c, RC_TIMEOUT, "The call took longer than it may.");
 	} else {

@@ -34,6 +34,7 @@
 #include "proxyd/worker/edit.h"
 #include "proxyd/worker/fact.h"
 #include "proxyd/worker/usage.h"
+#include "proxyd/worker/view.h"
 
 #define WORKER_VERSION	"1.0.0"
 #define WORKER_SLOTS	16
@@ -135,6 +136,7 @@ struct route {
 	size_t			 nquery;
 	int			 key;	/* a last segment that is a key id */
 	int			 upgrade;	/* its path answers 426 */
+	enum view_no		 view;		/* RG_CONSOLE */
 };
 
 struct route_hit {
@@ -207,6 +209,9 @@ void	 reply_error(struct wbuf *, const struct reply_meta *,
 	    const struct problem *);
 void	 reply_json(struct wbuf *, const struct reply_meta *, uint16_t status,
 	    const void *, size_t);
+/* The same with another type. */
+void	 reply_body(struct wbuf *, const struct reply_meta *, uint16_t status,
+	    const char *type, const void *, size_t);
 /* Status line and the fields that each answer carries, without the blank line. */
 void	 reply_head(struct wbuf *, const struct reply_meta *, uint16_t status);
 /* The dialect's error event for a stream of that shape. */
@@ -270,6 +275,7 @@ struct call {
 	const struct route *route;
 	struct route_hit hit;
 	struct models_query list;
+	struct view_args view;
 	char		 arg[TARGET_ID_MAX + 1];	/* {id} */
 	char		 key[TARGET_ID_MAX + 1];	/* key id */
 	char		 token[TOKEN_MAX + 1];
@@ -333,6 +339,7 @@ enum conn_state {
 	C_CALL,		/* CALL sent */
 	C_SENT,		/* ALLOW came, no answer yet */
 	C_RELAY,	/* answer is passing */
+	C_FOLLOW,	/* the log is followed: next look at the deadline */
 	C_CONSOLE,	/* ADMIN_* sent */
 	C_FLUSH,	/* last bytes go out, then close */
 	C_LINGER,	/* write side shut, input discarded */
@@ -556,5 +563,6 @@ void	 health_answer(struct conn *, uint16_t which);
 /* ---- console.c ------------------------------------------------------------------------------------ */
 void	 console_start(struct conn *);
 void	 console_answer(struct worker *, struct msgr *);
+void	 console_follow(struct conn *);
 
 #endif

@@ -161,7 +161,7 @@ call_revoke(struct broker *b, enum call_match m, const char *what,
 {
 	(void)b;
 	(void)o;
-	assert_int_equal(m, MATCH_KEY);
+	assert_true(m == MATCH_KEY || m == MATCH_AGENT);
 	assert_int_equal(cut, CUT_REVOKED);
 	/* Before the entry: whatever the disk does. */
 	strlcpy(rec.revoked, what, sizeof(rec.revoked));
@@ -210,7 +210,7 @@ struct answer {
 	uint16_t	 status;
 	int		 more;
 	size_t		 n;
-	char		 f[8][8200];
+	char		 f[16][8200];
 };
 
 static struct broker	*b;
@@ -307,7 +307,7 @@ decode(const void *p, size_t len)
 	ans.status = msg_get_u16(&r);
 	ans.more = msg_get_u8(&r);
 	ans.n = msg_get_u16(&r);
-	for (i = 0; i < ans.n && i < 8; i++)
+	for (i = 0; i < ans.n && i < 16; i++)
 		msg_get_str(&r, ans.f[i], sizeof(ans.f[i]));
 	assert_int_equal(msg_end(&r), 0);
 	assert_int_equal(ans.cookie, 77);
@@ -344,6 +344,8 @@ then(void)
 	return 1;
 }
 
+#define SOURCE	"192.0.2.7"
+
 /* A request with the fields s (strings) u4 u8 (numbers) b (u8) v (u16). */
 static void
 ask(enum from_kind kind, uint16_t index, uint16_t type, const char *token,
@@ -360,8 +362,10 @@ ask(enum from_kind kind, uint16_t index, uint16_t type, const char *token,
 	from.index = index;
 	msg_open(&w, type);
 	msg_put_u32(&w, 77);
-	if (token != NULL)
+	if (token != NULL) {
 		msg_put_str(&w, token);
+		msg_put_str(&w, kind == FROM_WORKER ? SOURCE : "");
+	}
 	va_start(ap, fields);
 	for (; *fields != '\0'; fields++)
 		switch (*fields) {
@@ -377,8 +381,13 @@ ask(enum from_kind kind, uint16_t index, uint16_t type, const char *token,
 }
 
 #define CREATE(kind, idx, tok, agent, email, days, at, make)		\
-	ask(kind, idx, M_ADMIN_KEY_CREATE, tok, "sss48b", agent, email,	\
-	    "laptop", (uint32_t)(days), (uint64_t)(at), make)
+	MAKE(kind, idx, tok, agent, email, days, at, make, "", "")
+#define MAKE(kind, idx, tok, agent, email, days, at, make, role, scope)	\
+	ask(kind, idx, M_ADMIN_KEY_CREATE, tok, "sss48bss", agent, email, \
+	    "laptop", (uint32_t)(days), (uint64_t)(at), make, role, scope)
+#define AGENT(kind, idx, tok, agent, descr, owner)			\
+	ask(kind, idx, M_ADMIN_AGENT_CREATE, tok, "sssssb4", agent, descr, \
+	    owner, "", "", 0, (uint32_t)0)
 
 static enum authn_result
 check(const char *token, struct authn_who *who)
@@ -457,7 +466,8 @@ test_create(void **state)
 	assert_true(then());
 	assert_int_equal(ans.status, 201);
 	assert_int_equal(ans.more, 1);
-	assert_int_equal(ans.n, 6);
+	assert_int_equal(ans.n, 7);
+	assert_string_equal(ans.f[6], "developer");
 	strlcpy(token, ans.f[0], sizeof(token));
 	assert_int_equal(token_check(token, strlen(token)), TOKEN_OK);
 	assert_memory_equal(token, "tp_dev_", 7);
@@ -531,8 +541,8 @@ test_create_refused(void **state)
 	rec.fail_gate = 0;
 	assert_int_equal(rec.errors, 0);
 	/* Cut or longer messages are the peer's error. */
-	ask(FROM_CONTROL, CTL, M_ADMIN_KEY_CREATE, "", "sss48", "default",
-	    "a@b", "", (uint32_t)1, (uint64_t)0);
+	ask(FROM_CONTROL, CTL, M_ADMIN_KEY_CREATE, "", "sss48b", "default",
+	    "a@b", "", (uint32_t)1, (uint64_t)0, 0);
 	assert_int_equal(rec.errors, 1);
 	ask(FROM_CONTROL, CTL, M_ADMIN_KEY_LIST, "", "ss", "", "");
 	assert_int_equal(rec.errors, 2);
@@ -606,7 +616,7 @@ static void
 test_who(void **state)
 {
 	struct entry	 e;
-	char		 token[128];
+	char		 token[128], id[32];
 	uint64_t	 slot;
 
 	(void)state;
@@ -627,58 +637,214 @@ test_who(void **state)
 	assert_int_equal(rec.errors, 3);
 	assert_false(now());
 
-	/* A developer key: keys of its own agent, no revocation, no status. */
-	CREATE(FROM_CONTROL, CTL, "", "mine", "a@b", 90, 0, 1);
+	/* A developer: keys of agents it owns, its own to end, no status. */
+	AGENT(FROM_CONTROL, CTL, "", "mine", "", "a@b");
+	AGENT(FROM_CONTROL, CTL, "", "theirs", "", "c@d");
+	CREATE(FROM_CONTROL, CTL, "", "mine", "a@b", 90, 0, 0);
 	assert_true(then());
 	strlcpy(token, ans.f[0], sizeof(token));
 	CREATE(FROM_WORKER, W_ADMIN, token, "mine", "c@d", 1, 0, 0);
 	assert_true(then());
 	assert_int_equal(ans.status, 201);
+	strlcpy(id, ans.f[1], sizeof(id));
 	assert_int_equal(entry_parse(rec.entry[0], rec.entrylen[0], &e, NULL),
 	    0);
 	assert_int_equal(entry_sub_uint(&e, EK_CLAIMANT, ES_CLAIMANT_SLOT,
 	    &slot), 0);
 	assert_int_equal(slot, 5);
-	CREATE(FROM_WORKER, W_ADMIN, token, "default", "c@d", 1, 0, 0);
+	CREATE(FROM_WORKER, W_ADMIN, token, "theirs", "a@b", 1, 0, 0);
 	denied(404, "agent_not_found");
-	ask(FROM_WORKER, W_ADMIN, M_ADMIN_KEY_LIST, token, "s", "default");
+	MAKE(FROM_WORKER, W_ADMIN, token, "mine", "a@b", 1, 0, 0, "admin", "");
+	changed(0, "admin.denied", ES_CHANGE_ID, "ADMIN_KEY_CREATE");
+	denied(403, "permission_denied");
+	ask(FROM_WORKER, W_ADMIN, M_ADMIN_KEY_LIST, token, "s48", "theirs",
+	    (uint32_t)0, (uint64_t)0);
 	denied(404, "agent_not_found");
 	ask(FROM_WORKER, W_ADMIN, M_ADMIN_STATUS, token, "");
 	changed(0, "admin.denied", ES_CHANGE_ID, "ADMIN_STATUS");
 	denied(403, "permission_denied");
-	ask(FROM_WORKER, W_ADMIN, M_ADMIN_KEY_REVOKE, token, "ss", "", "x");
-	assert_int_equal(rec.nentries, 0);	/* one a second */
+	ask(FROM_WORKER, W_ADMIN, M_ADMIN_KEY_REVOKE, token, "ss", "", id);
 	denied(403, "permission_denied");
-	ask(FROM_WORKER, W_ADMIN, M_ADMIN_AGENT_CREATE, token, "ss", "x", "");
+	AGENT(FROM_WORKER, W_ADMIN, token, "x", "", "");
 	denied(403, "permission_denied");
-	ask(FROM_WORKER, W_ADMIN, M_ADMIN_AGENT_LIST, token, "");
+	ask(FROM_WORKER, W_ADMIN, M_ADMIN_AGENT_LIST, token, "sb48", "", 0,
+	    (uint32_t)0, (uint64_t)0);
 	assert_true(now());
 	assert_string_equal(ans.f[0], "mine");
 	assert_string_equal(ans.f[3], "2");
 	assert_true(now());
 	assert_int_equal(ans.more, 0);
+	assert_string_equal(ans.f[1], "1");
 	assert_false(now());
+	snprintf(id, sizeof(id), "dk_%.12s", token + 7);
+	ask(FROM_WORKER, W_ADMIN, M_ADMIN_KEY_REVOKE, token, "ss", "", id);
+	assert_true(then());
+	assert_int_equal(ans.status, 200);
+	/* A known key that has ended: an entry, not an aggregate. */
+	ask(FROM_WORKER, W_ADMIN, M_ADMIN_ME, token, "");
+	changed(0, "admin.denied", ES_CHANGE_REASON, "invalid_api_key");
+	denied(401, "invalid_api_key");
+	assert_int_equal(b->fails.total, 2);
+}
+
+/* The table of role.c, typed again by hand from the issue. */
+static void
+test_roles(void **state)
+{
+	static const struct {
+		uint16_t	 type;
+		const char	*right;	/* agent auditor developer admin */
+	} want[] = {
+		{ M_ADMIN_ME, "AAAA" }, { M_ADMIN_AGENT_CREATE, "---A" },
+		{ M_ADMIN_AGENT_LIST, "-AoA" },
+		{ M_ADMIN_AGENT_DELETE, "---A" },
+		{ M_ADMIN_KEY_CREATE, "--oA" }, { M_ADMIN_KEY_LIST, "-AoA" },
+		{ M_ADMIN_KEY_REVOKE, "--oA" }, { M_ADMIN_KEY_ROTATE, "--oA" },
+		{ M_ADMIN_AUDIT_LIST, "-AoA" },
+		{ M_ADMIN_AUDIT_VERIFY, "-AAA" },
+		{ M_ADMIN_OVERVIEW, "-AoA" }, { M_ADMIN_METRICS, "-A-A" },
+		{ M_ADMIN_SPEND, "-AoA" }, { M_ADMIN_STATUS, "-A-A" },
+		{ M_ADMIN_QUARANTINE, "---A" },
+		{ M_ADMIN_SECRET_LIST, "-A-A" }, { M_CTL_STOP, "---A" },
+	};
+	size_t	 i, k;
+
+	(void)state;
+	for (i = 0; i < sizeof(want) / sizeof(want[0]); i++)
+		for (k = 0; k < 4; k++)
+			assert_int_equal("-oA"[role_may(want[i].type,
+			    (uint8_t)(k + 1))], want[i].right[k]);
+	assert_int_equal(role_may(M_ADMIN_ME, 0), ROLE_NO);
+	assert_int_equal(role_may(M_ADMIN_ME, 5), ROLE_NO);
+}
+
+/* New and old live side by side for the grace, then the old one ends. */
+static void
+test_rotate(void **state)
+{
+	struct authn_who who;
+	char		 old[128], new[128], id[32];
+
+	(void)state;
+	MAKE(FROM_CONTROL, CTL, "", "default", "a@b", 90, 0, 0, "",
+	    "p=openai n=192.0.2.0/24");
+	assert_true(then());
+	strlcpy(old, ans.f[0], sizeof(old));
+	strlcpy(id, ans.f[1], sizeof(id));
+	ask(FROM_WORKER, W_ADMIN, M_ADMIN_KEY_ROTATE, old, "ss44", "", id,
+	    (uint32_t)60, (uint32_t)0);
+	assert_int_equal(rec.nentries, 1);
+	changed(0, "key.rotate", ES_CHANGE_OWNER, "default");
+	assert_true(then());
+	assert_int_equal(ans.status, 201);
+	assert_string_equal(ans.f[5], id);
+	assert_string_equal(ans.f[6], "2023-11-14T22:14:20Z");
+	strlcpy(new, ans.f[0], sizeof(new));
+	assert_int_equal(check(old, &who), AUTHN_OK);
+	assert_int_equal(check(new, &who), AUTHN_OK);
+	assert_string_equal(who.key->scope, "p=openai n=192.0.2.0/24");
+	ask(FROM_CONTROL, CTL, M_ADMIN_KEY_ROTATE, "", "ss44", "", id,
+	    (uint32_t)60, (uint32_t)0);
+	denied(409, "key_replaced");
+	/* At the millisecond it is refused; its one entry comes by the tick. */
+	forget();
+	b->wall += 60000;
+	assert_int_equal(check(old, &who), AUTHN_REVOKED);
+	rec.fail_gate = 1;
+	admin_tick(b, o);
+	assert_string_equal(rec.revoked, id + 3);
+	assert_int_equal(rec.nentries, 1);
+	changed(0, "key.revoke", ES_CHANGE_ID, id);
+	admin_tick(b, o);
+	assert_int_equal(rec.nentries, 1);
+	assert_int_equal(admin_due(b), NEVER);
+	assert_int_equal(check(new, &who), AUTHN_OK);
+}
+
+/* Where a key may be used from, and that a scoped one makes no others. */
+static void
+test_scope(void **state)
+{
+	char	 token[128];
+
+	(void)state;
+	AGENT(FROM_CONTROL, CTL, "", "mine", "", "a@b");
+	MAKE(FROM_CONTROL, CTL, "", "mine", "a@b", 90, 0, 0, "",
+	    "n=198.51.100.0/24");
+	assert_true(then());
+	strlcpy(token, ans.f[0], sizeof(token));
+	ask(FROM_WORKER, W_ADMIN, M_ADMIN_ME, token, "");
+	denied(403, "policy_block");
+	MAKE(FROM_CONTROL, CTL, "", "mine", "a@b", 90, 0, 0, "",
+	    "n=192.0.2.0/24");
+	assert_true(then());
+	strlcpy(token, ans.f[0], sizeof(token));
+	CREATE(FROM_WORKER, W_ADMIN, token, "mine", "a@b", 1, 0, 0);
+	denied(403, "scoped_key");
+	MAKE(FROM_CONTROL, CTL, "", "mine", "a@b", 90, 0, 0, "", "x=1");
+	denied(400, "invalid_scope");
+	MAKE(FROM_CONTROL, CTL, "", "mine", "a@b", 90, 0, 0, "root", "");
+	denied(400, "invalid_role");
+}
+
+/* A deleted agent: its keys are refused, its name is not used again. */
+static void
+test_agent_delete(void **state)
+{
+	struct authn_who who;
+	struct keys	*other;
+	char		 token[128];
+
+	(void)state;
+	CREATE(FROM_CONTROL, CTL, "", "bot", "a@b", 90, 0, 1);
+	assert_true(then());
+	strlcpy(token, ans.f[0], sizeof(token));
+	rec.fail_gate = 1;
+	ask(FROM_CONTROL, CTL, M_ADMIN_AGENT_DELETE, "", "s", "bot");
+	assert_string_equal(rec.revoked, "bot");
+	assert_int_equal(rec.nentries, 1);
+	changed(0, "admin.agent.delete", ES_CHANGE_ID, "bot");
+	assert_true(then());
+	assert_int_equal(ans.status, 200);
+	assert_string_equal(ans.f[2], "1");
+	assert_int_equal(check(token, &who), AUTHN_REVOKED);
+	other = key_store_new();
+	assert_int_equal(key_agent_load(other, "bot", 3, rec.row[0],
+	    rec.rowlen[0]), 0);
+	assert_int_not_equal(key_agent_find(other, "bot")->deleted, 0);
+	key_store_free(other);
+	b->batch.committed = 100;
+	ask(FROM_CONTROL, CTL, M_ADMIN_AGENT_DELETE, "", "s", "bot");
+	assert_true(now());
+	assert_int_equal(ans.status, 200);
+	assert_int_equal(rec.nentries, 0);
+	rec.fail_gate = 0;
+	AGENT(FROM_CONTROL, CTL, "", "bot", "", "");
+	denied(409, "agent_exists");
+	CREATE(FROM_CONTROL, CTL, "", "bot", "a@b", 90, 0, 1);
+	denied(404, "agent_not_found");
+	ask(FROM_CONTROL, CTL, M_ADMIN_AGENT_DELETE, "", "s", "default");
+	denied(409, "agent_in_use");
 }
 
 static void
 test_agents(void **state)
 {
 	(void)state;
-	ask(FROM_WORKER, W_ADMIN, M_ADMIN_AGENT_CREATE, ADMIN, "ss", "bot",
-	    "reads");
+	AGENT(FROM_WORKER, W_ADMIN, ADMIN, "bot", "reads", "");
 	assert_false(now());
 	changed(0, "admin.agent.create", ES_CHANGE_ACTOR, "admin-key");
 	assert_true(then());
 	assert_int_equal(ans.status, 201);
 	assert_string_equal(ans.f[0], "bot");
 	assert_string_equal(ans.f[1], "1");
-	ask(FROM_WORKER, W_ADMIN, M_ADMIN_AGENT_CREATE, ADMIN, "ss", "bot",
-	    "again");
+	AGENT(FROM_WORKER, W_ADMIN, ADMIN, "bot", "again", "");
 	assert_true(now());
 	assert_int_equal(ans.status, 200);
 	assert_string_equal(ans.f[1], "0");
 	assert_int_equal(rec.nentries, 0);
-	ask(FROM_CONTROL, CTL, M_ADMIN_AGENT_LIST, "", "");
+	ask(FROM_CONTROL, CTL, M_ADMIN_AGENT_LIST, "", "sb48", "", 0,
+	    (uint32_t)0, (uint64_t)0);
 	assert_true(now());
 	assert_string_equal(ans.f[0], "default");
 	assert_true(now());
@@ -688,17 +854,21 @@ test_agents(void **state)
 	assert_string_equal(ans.f[3], "0");
 	assert_true(now());
 	assert_int_equal(ans.more, 0);
-	assert_int_equal(ans.n, 0);
+	assert_int_equal(ans.n, 2);
+	assert_string_equal(ans.f[0], "");
+	assert_string_equal(ans.f[1], "2");
 }
 
-/* More rows than a peer's queue holds: the newest, and how many are missing. */
+/* 100,000 keys and 10,000 agents: pages that fit a peer's queue, and all. */
 static void
 test_long_list(void **state)
 {
 	static const uint8_t	 digest[KEY_DIGEST];
-	char			 id[TOKEN_ID + 1], last[32];
+	char			 id[TOKEN_ID + 1], last[32], name[16];
+	struct agent_new	 an = { .id = name, .created = NOW };
 	struct key_new		 n;
-	size_t			 i, rows, bytes;
+	uint64_t		 cursor;
+	size_t			 i, rows, pages, bytes;
 
 	(void)state;
 	memset(&n, 0, sizeof(n));
@@ -711,22 +881,38 @@ test_long_list(void **state)
 	n.expires = NOW + 1;
 	n.email = "someone@example.com";
 	n.name = "";
+	for (i = 0; i < 10000; i++) {
+		snprintf(name, sizeof(name), "bot-%zu", i);
+		assert_non_null(key_agent_add(b->keys, &an));
+	}
 	for (i = 0; i < 100000; i++) {
 		snprintf(id, sizeof(id), "%012zu", i);
 		assert_non_null(key_add(b->keys, &n));
 	}
-	ask(FROM_CONTROL, CTL, M_ADMIN_KEY_LIST, "", "s", "");
-	for (rows = 0; now() && ans.more; rows++) {
-		if (rows == 0)
-			assert_non_null(strstr(ans.f[1], "older rows"));
-		strlcpy(last, ans.f[0], sizeof(last));
-	}
+	rows = pages = 0;
+	cursor = 0;
+	do {
+		ask(FROM_CONTROL, CTL, M_ADMIN_KEY_LIST, "", "s48", "",
+		    (uint32_t)0, cursor);
+		for (; now() && ans.more; rows++)
+			strlcpy(last, ans.f[0], sizeof(last));
+		assert_string_equal(ans.f[1], "100000");
+		for (bytes = i = 0; i < o->n; i++)
+			bytes += o->item[i].len + MSG_HEAD;
+		assert_true(bytes <= ADMIN_LIST + 512);
+		assert_int_equal(o->lost, 0);
+		cursor = strtoull(ans.f[0], NULL, 10);
+		pages++;
+	} while (cursor != 0);
+	assert_int_equal(rows, 100000);
 	assert_string_equal(last, "dk_000000099999");
-	assert_true(rows > 500);
-	for (bytes = i = 0; i < o->n; i++)
-		bytes += o->item[i].len + MSG_HEAD;
-	assert_true(bytes <= ADMIN_LIST + 512);
-	assert_int_equal(o->lost, 0);
+	assert_true(pages > 50);
+	ask(FROM_CONTROL, CTL, M_ADMIN_AGENT_LIST, "", "sb48", "bot-99", 0,
+	    (uint32_t)5, (uint64_t)0);
+	for (rows = 0; now() && ans.more; rows++)
+		;
+	assert_int_equal(rows, 5);
+	assert_string_equal(ans.f[1], "111");
 }
 
 static void
@@ -836,7 +1022,7 @@ test_status(void **state)
 			    "gate closed: ledger\n"));
 		if (i == 3)
 			assert_non_null(strstr(ans.f[1], "slot 5"));
-		if (i == 6)
+		if (i == 7)
 			assert_string_equal(ans.f[1], "pid 7\n");
 	}
 	assert_true(now());
@@ -851,7 +1037,8 @@ main(void)
 	const struct CMUnitTest	 tests[] = {
 		T(test_start), T(test_create), T(test_create_refused),
 		T(test_expires_at), T(test_revoke), T(test_who),
-		T(test_agents), T(test_long_list), T(test_control),
+		T(test_roles), T(test_rotate), T(test_scope),
+		T(test_agent_delete), T(test_agents), T(test_long_list), T(test_control),
 		T(test_first), T(test_status)
 	};
 

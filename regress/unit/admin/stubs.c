@@ -85,3 +85,44 @@ parent_changed(struct broker *b, const char *source, struct outbox *o)
 	(void)source;
 	(void)o;
 }
+
+int
+deny_may(struct broker *b, const char *key, uint32_t org)
+{
+	(void)b;
+	(void)key;
+	(void)org;
+	return 1;
+}
+
+void
+meter_admin(struct broker *b, uint16_t type, uint16_t status)
+{
+	(void)b;
+	(void)type;
+	(void)status;
+}
+
+size_t
+meter_text(struct broker *b, size_t i, char *buf, size_t size)
+{
+	(void)b;
+	(void)i;
+	(void)buf;
+	(void)size;
+	return 0;
+}
+
+void
+peers_lost(struct broker *b, const struct broker_from *from,
+    struct outbox *o)
+{
+	(void)o;
+	b->workers[from->index].p.up = 0;
+}
+
+void
+batch_room(struct broker *b)
+{
+	(void)b;
+}

@@ -73,7 +73,9 @@ setup(void **state)
 	vault_init(&f->v, &dek);
 	vault_get_or_make(&f->v, &rng, "pepper/1", 32, emit, f);
 	f->keys = key_store_new();
-	f->agent = key_agent_add(f->keys, "default", "", NOW);
+	f->agent = key_agent_add(f->keys,
+	    &(struct agent_new){ .id = "default", .description = "",
+	    .created = NOW });
 	fill(&seed, random, sizeof(random));
 	f->len = (size_t)token_make(random, 1, f->token);
 	token_public_id(f->token, f->len, id, NULL);

@@ -86,10 +86,14 @@ test_rows(void **state)
 	(void)state;
 	k = key_store_new();
 	l = key_store_new();
-	a = key_agent_add(k, "research-bot", "reads papers", 5000);
+	a = key_agent_add(k,
+	    &(struct agent_new){ .id = "research-bot", .description = "reads papers",
+	    .created = 5000 });
 	assert_non_null(a);
 	assert_int_equal(a->no, 1);
-	assert_null(key_agent_add(k, "research-bot", "", 1));
+	assert_null(key_agent_add(k,
+	    &(struct agent_new){ .id = "research-bot", .description = "",
+	    .created = 1 }));
 	assert_int_equal(errno, EEXIST);
 	n = template(a, "0123456789AB");
 	key = key_add(k, &n);
@@ -130,7 +134,7 @@ test_rows(void **state)
 	row[len] = 0;
 	assert_int_equal(key_load(l, "0123456789AZ", TOKEN_ID, row, len + 1),
 	    -1);
-	row[0] = 2;
+	row[0] = 3;
 	assert_int_equal(key_load(l, "0123456789AZ", TOKEN_ID, row, len), -1);
 	assert_int_equal(errno, EBADMSG);
 	for (i = 0; i < alen; i++)
@@ -138,7 +142,9 @@ test_rows(void **state)
 	assert_int_equal(key_agent_load(l, "a\0b", 3, arow, alen), -1);
 	assert_int_equal(key_agent_load(l, "-", 1, arow, alen), -1);
 	/* Numbers go on after the highest one loaded. */
-	assert_int_equal(key_agent_add(l, "next", "", 1)->no, 2);
+	assert_int_equal(key_agent_add(l,
+	    &(struct agent_new){ .id = "next", .description = "",
+	    .created = 1 })->no, 2);
 	key_store_free(k);
 	key_store_free(l);
 	key_store_free(NULL);
@@ -159,8 +165,12 @@ test_many(void **state)
 
 	(void)state;
 	k = key_store_new();
-	a = key_agent_add(k, "a", "", 1);
-	b = key_agent_add(k, "b", "", 1);
+	a = key_agent_add(k,
+	    &(struct agent_new){ .id = "a", .description = "",
+	    .created = 1 });
+	b = key_agent_add(k,
+	    &(struct agent_new){ .id = "b", .description = "",
+	    .created = 1 });
 	for (i = 0; i < KEY_MAX; i++) {
 		snprintf(id, sizeof(id), "%012d", i);
 		n = template(i % 1000 == 0 ? b : a, id);
@@ -189,9 +199,13 @@ test_many(void **state)
 	assert_int_equal(key_live(k, 1000 + KEY_DAY_MS), 0);
 	for (i = 2; i < KEY_AGENTS; i++) {
 		snprintf(id, sizeof(id), "n%d", i);
-		assert_non_null(key_agent_add(k, id, "", 1));
+		assert_non_null(key_agent_add(k,
+	    &(struct agent_new){ .id = id, .description = "",
+	    .created = 1 }));
 	}
-	assert_null(key_agent_add(k, "onemore", "", 1));
+	assert_null(key_agent_add(k,
+	    &(struct agent_new){ .id = "onemore", .description = "",
+	    .created = 1 }));
 	assert_int_equal(errno, ENOSPC);
 	assert_int_equal(key_agent_find(k, "n19999")->no, KEY_AGENTS);
 	key_store_free(k);
@@ -213,8 +227,12 @@ test_sort(void **state)
 	(void)state;
 	k = key_store_new();
 	key_store_sort(k);
-	a = key_agent_add(k, "z", "", 1);
-	key_agent_add(k, "b", "", 1);
+	a = key_agent_add(k,
+	    &(struct agent_new){ .id = "z", .description = "",
+	    .created = 1 });
+	key_agent_add(k,
+	    &(struct agent_new){ .id = "b", .description = "",
+	    .created = 1 });
 	for (i = 0; i < 3; i++) {
 		n = template(a, ids[i]);
 		n.created = (uint64_t)(3 - i);

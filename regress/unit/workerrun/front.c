@@ -546,7 +546,7 @@ static void
 console(void **state)
 {
 	static const char *const made[] = { "tp_dev_x", "dk_1", "bot",
-	    "a@b", "2027-01-01T00:00:00Z", "0" };
+	    "a@b", "2027-01-01T00:00:00Z", "0", "developer" };
 	static const char *const refused[] = { "unknown_agent",
 	    "No agent \"bot\"." };
 	static struct rig_msg m;
@@ -564,11 +564,17 @@ console(void **state)
 		c.n = 0;
 		cl_post(g, &c, i == 0 ? "/agents/bot/developer-keys" :
 		    "/v1/agents/bot/developer-keys",
-		    "{\"developer_email\":\"a@b\",\"expires_days\":90}");
+		    i == 0 ? "{\"developer_email\":\"a@b\","
+		    "\"expires_days\":90}" : "{\"developer_email\":\"a@b\","
+		    "\"expires_days\":90,\"scope\":{\"models\":[\"gpt-*\","
+		    "\"o1\"],\"providers\":[\"openai\"],"
+		    "\"source_networks\":[\"10.0.0.0/8\"]}}");
 		rig_take(g, M_ADMIN_KEY_CREATE, &m, &r);
 		cookie = msg_get_u32(&r);
 		msg_get_str(&r, text, sizeof(text));
 		assert_string_equal(text, g->token);
+		msg_get_str(&r, text, sizeof(text));
+		assert_string_equal(text, "127.0.0.1");
 		msg_get_str(&r, text, sizeof(text));
 		assert_string_equal(text, "bot");
 		msg_get_str(&r, text, sizeof(text));
@@ -577,6 +583,11 @@ console(void **state)
 		assert_int_equal(msg_get_u32(&r), 90);
 		assert_int_equal(msg_get_u64(&r), 0);
 		assert_int_equal(msg_get_u8(&r), 0);
+		msg_get_str(&r, text, sizeof(text));
+		assert_string_equal(text, "");
+		msg_get_str(&r, text, sizeof(text));
+		assert_string_equal(text, i == 0 ? "" : "p=openai "
+		    "m=gpt-*,o1 n=10.0.0.0/8");
 		assert_int_equal(msg_end(&r), 0);
 		if (i == 1) {
 			answer(g, cookie, 404, 0, 2, refused);
@@ -585,18 +596,20 @@ console(void **state)
 			    "\"code\":\"unknown_agent\"");
 			continue;
 		}
-		answer(g, cookie, 200, 1, 6, made);
+		answer(g, cookie, 200, 1, 7, made);
 		answer(g, cookie, 200, 0, 0, NULL);
 		cl_want(g, &c, "HTTP/1.1 201 ");
 		cl_want(g, &c, "{\"api_key\":\"tp_dev_x\",\"key_id\":\"dk_1\","
 		    "\"agent_id\":\"bot\",\"developer_email\":\"a@b\","
-		    "\"expires_at\":\"2027-01-01T00:00:00Z\"}");
+		    "\"expires_at\":\"2027-01-01T00:00:00Z\","
+		    "\"role\":\"developer\"}");
 	}
 	c.n = 0;
 	cl_send(g, &c, "DELETE /agents/bot/developer-keys/dk_1 HTTP/1.1\r\n"
 	    "host: x\r\nauthorization: Bearer %s\r\n\r\n", g->token);
 	rig_take(g, M_ADMIN_KEY_REVOKE, &m, &r);
 	cookie = msg_get_u32(&r);
+	msg_get_str(&r, text, sizeof(text));
 	msg_get_str(&r, text, sizeof(text));
 	msg_get_str(&r, text, sizeof(text));
 	assert_string_equal(text, "bot");
@@ -611,11 +624,20 @@ console(void **state)
 	    "authorization: Bearer %s\r\n\r\n", g->token);
 	rig_take(g, M_ADMIN_AGENT_LIST, &m, &r);
 	cookie = msg_get_u32(&r);
-	answer(g, cookie, 200, 1, 4, (const char *const[]){ "a", "", "T", "2" });
-	answer(g, cookie, 200, 1, 4, (const char *const[]){ "b", "", "T", "0" });
-	answer(g, cookie, 200, 0, 0, NULL);
-	cl_want(g, &c, "{\"data\":[{\"agent_id\":\"a\",\"description\":\"\","
-	    "\"created_at\":\"T\",\"developer_keys\":2},{\"agent_id\":\"b\"");
+	answer(g, cookie, 200, 1, 8, (const char *const[]){ "a", "", "T", "2",
+	    "", "", "m=x*,y k=embed", "" });
+	answer(g, cookie, 200, 1, 8, (const char *const[]){ "b", "", "T", "0",
+	    "o@p", "f", "", "" });
+	answer(g, cookie, 200, 0, 2, (const char *const[]){ "2", "9" });
+	cl_want(g, &c, "{\"data\":[{\"id\":\"a\",\"slug\":\"a\","
+	    "\"agent_id\":\"a\",\"agent_uuid\":\"a\",\"org_id\":"
+	    "\"default\",\"description\":\"\",\"created_at\":\"T\","
+	    "\"registered_at\":\"T\",\"developer_keys\":2,"
+	    "\"owner_email\":null,\"framework\":\"\",\"scope\":"
+	    "{\"models\":[\"x*\",\"y\"],\"kinds\":[\"embed\"]},"
+	    "\"active\":true},{\"id\":\"b\"");
+	cl_want(g, &c, "\"scope\":{},\"active\":true}],\"page\":"
+	    "{\"cursor_next\":\"2\",\"total\":9}}");
 	/* Unknown members, duplicates, wrong types: known callers learn it. */
 	c.n = 0;
 	cl_post(g, &c, "/agents", "{\"agent_id\":\"x\",\"agent\":1}");
