@@ -17,8 +17,8 @@ enum layout_section { LS_PROVIDERS, LS_MODELS, LS_ROUTES, LS_STEPS, LS_STRINGS,
 
 enum layout_provider { LP_ID = 0, LP_DIALECT = 2, LP_SCHEME = 3, LP_AUTH = 4,
 	LP_INSECURE = 5, LP_PORT = 6, LP_NAME = 8, LP_HOST = 12, LP_BASE = 16,
-	LP_KEY = 20, LP_PROXY = 24, LP_PROXYPORT = 28, LP_ZERO = 30,
-	LP_SIZE = 48 };
+	LP_KEY = 20, LP_PROXY = 24, LP_PROXYPORT = 28, LP_FORM = 30,
+	LP_QUERY = 32, LP_REGION = 36, LP_ZERO = 40, LP_SIZE = 48 };
 enum layout_model { LM_PATTERN = 0, LM_PROVIDER = 4, LM_CONCRETE = 6,
 	LM_ZERO = 7, LM_CREATED = 8, LM_SIZE = 16 };
 enum layout_route { LR_ROUTE = 0, LR_DIALECT = 2, LR_KIND = 3, LR_PATH = 4,

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -107,7 +108,8 @@ provider_ok(const struct policy *p, size_t i)
 
 	r = row(p, LS_PROVIDERS, i);
 	if (r[LP_DIALECT] >= DIALECT_MAX || r[LP_SCHEME] > SCHEME_HTTPS ||
-	    r[LP_AUTH] > AUTH_XAPIKEY || r[LP_INSECURE] > 1 ||
+	    r[LP_AUTH] > AUTH_SIGV4 || r[LP_INSECURE] > 1 ||
+	    r[LP_FORM] >= FORM_MAX || r[LP_FORM + 1] != 0 ||
 	    get(r + LP_PORT, 2) == 0 ||
 	    !all_zero(r + LP_ZERO, LP_SIZE - LP_ZERO))
 		return 0;
@@ -115,7 +117,9 @@ provider_ok(const struct policy *p, size_t i)
 	    !string_ok(p, r + LP_HOST, 1, HOST_MAX) ||
 	    !string_ok(p, r + LP_BASE, 0, PATH_MAX_) ||
 	    !string_ok(p, r + LP_KEY, 0, 255) ||
-	    !string_ok(p, r + LP_PROXY, 0, HOST_MAX))
+	    !string_ok(p, r + LP_PROXY, 0, HOST_MAX) ||
+	    !string_ok(p, r + LP_QUERY, 0, 128) ||
+	    !string_ok(p, r + LP_REGION, 0, 32))
 		return 0;
 	if ((*string(p, r + LP_PROXY) != '\0') !=
 	    (get(r + LP_PROXYPORT, 2) != 0))
@@ -268,6 +272,9 @@ policy_provider(const struct policy *p, size_t i, struct policy_provider *out)
 	out->base = string(p, r + LP_BASE);
 	out->key = string(p, r + LP_KEY);
 	out->proxy = string(p, r + LP_PROXY);
+	out->form = r[LP_FORM];
+	out->query = string(p, r + LP_QUERY);
+	out->region = string(p, r + LP_REGION);
 }
 
 /* By number; 0 or -1, then out is untouched. */
@@ -435,25 +442,75 @@ policy_route_id(const struct policy *p, uint16_t id, struct policy_route *out)
 }
 
 /* See policy.h. */
+/* "/deployments/MODEL" if the form wants it; the length, or -1. */
+static int
+deployment(const struct policy_provider *pr, const char *model, char *out,
+    size_t size)
+{
+	int	 n;
+
+	out[0] = '\0';
+	if (pr->form != FORM_DEPLOYMENT || model == NULL || *model == '\0')
+		return 0;
+	if (strspn(model, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	    "0123456789._-") != strlen(model) || strstr(model, "..") != NULL) {
+		errno = EINVAL;
+		return -1;
+	}
+	n = snprintf(out, size, "/deployments/%s", model);
+	if (n < 0 || (size_t)n >= size) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	return n;
+}
+
 int
 policy_path(const struct policy_provider *pr, const struct policy_route *rt,
-    char *out, size_t size)
+    const char *model, char *out, size_t size)
 {
-	size_t	 base, path;
+	const char	*path;
+	char		 mid[MODEL_MAX + 16];
+	size_t		 base;
+	int		 n;
 
 	base = strlen(pr->base);
 	while (base > 0 && pr->base[base - 1] == '/')
 		base--;
-	if (base >= 3 && memcmp(pr->base + base - 3, "/v1", 3) == 0)
+	if (pr->form == FORM_V1 && base >= 3 &&
+	    memcmp(pr->base + base - 3, "/v1", 3) == 0)
 		base -= 3;
 	while (base > 0 && pr->base[base - 1] == '/')
 		base--;
-	path = strlen(rt->path);
-	if (base + path >= size) {
+	path = rt->path;
+	if (pr->form != FORM_V1 && strncmp(path, "/v1/", 4) == 0)
+		path += 3;
+	if (deployment(pr, model, mid, sizeof(mid)) == -1)
+		return -1;
+	n = snprintf(out, size, "%.*s%s%s", (int)base, pr->base, mid, path);
+	if (n < 0 || (size_t)n >= size) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	memcpy(out, pr->base, base);
-	memcpy(out + base, rt->path, path + 1);
+	return 0;
+}
+
+int
+policy_query(const struct policy_provider *pr, char *q, size_t size)
+{
+	size_t	 n, old;
+
+	n = strlen(pr->query);
+	old = strlen(q);
+	if (n == 0)
+		return 0;
+	if (n + (old > 0) + old >= size) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	memmove(q + n + (old > 0), q, old + 1);
+	memcpy(q, pr->query, n);
+	if (old > 0)
+		q[n] = '&';
 	return 0;
 }

@@ -17,17 +17,27 @@
  *	the sections follow in this order without a gap, the first string is empty
  *	provider row 48 bytes: u16 id, u8 dialect, u8 scheme, u8 auth,
  *	 u8 insecure, u16 port, str name, str host, str base path, str key source
- *	 name, str proxy host, u16 proxy port, raw[18] zero (str = u32 offset in
- *	 strings; strings are NUL-terminated)
+ *	 name, str proxy host, u16 proxy port, u8 form (enum policy_form), u8
+ *	 zero, str query that each request gets, str region (SigV4), raw[8] zero
+ *	 (str = u32 offset in strings; strings are NUL-terminated)
  *	model row 16 bytes: str pattern, u16 provider, u8 concrete (no wildcard),
  *	 u8 zero, u64 created (Unix s, 0 unknown)
  *	route row 16 bytes: u16 route, u8 dialect, u8 kind, str path, u64 zero
  */
+/* How a provider's paths are made of its base and a route (policy_path). */
+enum policy_form {
+	FORM_V1,		/* base without /v1, and the route's path */
+	FORM_BARE,		/* the base stands for /v1 */
+	FORM_DEPLOYMENT,	/* as BARE, with /deployments/MODEL between */
+	FORM_MAX
+};
+
 struct policy_provider {
 	uint16_t	 id;
 	uint8_t		 dialect, scheme, auth, insecure;
 	uint16_t	 port, proxy_port;
-	const char	*name, *host, *base, *key, *proxy;
+	const char	*name, *host, *base, *key, *proxy, *query, *region;
+	uint8_t		 form;
 };
 
 struct policy_model {
@@ -70,10 +80,17 @@ int	 policy_route_id(const struct policy *, uint16_t, struct policy_route *);
 /*
  * Decisions M7: what the provider gets as path for a route: base path (without
  * trailing slash; a trailing "/v1" of it is taken off) + route path.  -1 if it
- * does not fit.  Used by worker (to ask) and broker (to decide).
+ * does not fit.  Used by worker (to ask) and broker (to decide).  model: for
+ * FORM_DEPLOYMENT, its characters [A-Za-z0-9._-], else -1; NULL or "": none (a
+ * list of models).
  */
 int	 policy_path(const struct policy_provider *, const struct policy_route *,
-	    char *out, size_t size);
+	    const char *model, char *out, size_t size);
+/*
+ * Puts the provider's own query in front of what stands in q (size bytes).  0,
+ * or -1: it does not fit, q is unchanged.
+ */
+int	 policy_query(const struct policy_provider *, char *q, size_t size);
 
 /* ---- compiling (keybrokerd parent; tests) ---------------------------------- */
 struct policy_w;

@@ -113,7 +113,7 @@ policy_w_free(struct policy_w *w)
 int
 policy_w_provider(struct policy_w *w, const struct policy_provider *pr)
 {
-	uint32_t	 off[5];
+	uint32_t	 off[5], query, region;
 	uint8_t		*r;
 	int		 i;
 
@@ -121,7 +121,9 @@ policy_w_provider(struct policy_w *w, const struct policy_provider *pr)
 	    add_string(w, pr->host, &off[1]) == -1 ||
 	    add_string(w, pr->base, &off[2]) == -1 ||
 	    add_string(w, pr->key, &off[3]) == -1 ||
-	    add_string(w, pr->proxy, &off[4]) == -1)
+	    add_string(w, pr->proxy, &off[4]) == -1 ||
+	    add_string(w, pr->query, &query) == -1 ||
+	    add_string(w, pr->region, &region) == -1)
 		return -1;
 	r = grow(&w->s[LS_PROVIDERS], LP_SIZE);
 	if (r == NULL)
@@ -133,6 +135,9 @@ policy_w_provider(struct policy_w *w, const struct policy_provider *pr)
 	r[LP_INSECURE] = pr->insecure;
 	put(r + LP_PORT, pr->port, 2);
 	put(r + LP_PROXYPORT, pr->proxy_port, 2);
+	r[LP_FORM] = pr->form;
+	put(r + LP_QUERY, query, 4);
+	put(r + LP_REGION, region, 4);
 	for (i = 0; i < 5; i++)
 		put(r + LP_NAME + 4 * i, off[i], 4);
 	return 0;

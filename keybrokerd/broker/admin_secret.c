@@ -339,7 +339,8 @@ probe_call(struct broker *b, const struct policy_provider *pr,
 		return NULL;
 	c->worker_gen = NEVER & UINT32_MAX;
 	probe_ask(b, c, pr, rt);
-	if (policy_path(pr, rt, c->ask.path, sizeof(c->ask.path)) == -1) {
+	if (policy_path(pr, rt, NULL, c->ask.path, sizeof(c->ask.path)) == -1 ||
+	    policy_query(pr, c->ask.query, sizeof(c->ask.query)) == -1) {
 		table_free(b, c);
 		return NULL;
 	}

@@ -294,6 +294,9 @@ judge(struct broker *b, struct call *c, enum call_event ev,
 	}
 	budget_reserve(b, c);
 	c->attempt = 1;
+	if (c->ask.kind != KIND_LIST)
+		(void)policy_query(&d.provider, c->ask.query,
+		    sizeof(c->ask.query));
 	audit_intent(b, c, &d);
 	if (c->ask.kind == KIND_LIST)
 		audit_outcome(b, c);

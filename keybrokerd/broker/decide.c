@@ -244,8 +244,9 @@ check_path(struct facts *f)
 
 	if (f->a->kind == KIND_LIST)
 		return REFUSE_NONE;
-	if (policy_path(&f->d->provider, &f->d->route, path,
-	    sizeof(path)) == -1)
+	if (policy_path(&f->d->provider, &f->d->route, f->a->model, path,
+	    sizeof(path)) == -1 || strlen(f->a->query) + 1 +
+	    strlen(f->d->provider.query) > QUERY_MAX)
 		return REFUSE_PATH;
 	return strcmp(path, f->a->path) == 0 ? REFUSE_NONE : REFUSE_PATH;
 }

@@ -89,6 +89,7 @@ egress_configure(int blob, uint32_t id)
 		c->provider = p.id;
 		strlcpy(c->name, p.name, sizeof(c->name));
 		strlcpy(c->host, p.host, sizeof(c->host));
+		strlcpy(c->region, p.region, sizeof(c->region));
 		strlcpy(c->proxy, p.proxy, sizeof(c->proxy));
 		c->target.host = c->host;
 		c->target.port = p.port;

@@ -164,14 +164,22 @@ int	 release_read(struct msgr *, struct release *);
  */
 long	 request_head(const struct release *, const struct offer *,
 	    uint8_t *out, size_t size);
-/* Longest line that attach_put writes, beside the credential. */
-#define ATTACH_MAX	32
+/* Most that attach_put writes, beside the credential. */
+#define ATTACH_MAX	640
 /*
  * The credential's line (none for AUTH_NONE) and the empty line that ends the
  * head.  out has room for len + ATTACH_MAX.  Returns the length, or -1
  * (EINVAL: unknown kind, or a credential that cannot stand in a field).
  */
 long	 attach_put(int auth, const uint8_t *cred, size_t len, uint8_t *out);
+/*
+ * The same for AUTH_SIGV4: the request is signed for service bedrock in that
+ * region, at wall (ms).  The credential is ID:SECRET or ID:SECRET:TOKEN.
+ */
+long	 attach_sign(const struct release *, const char *region,
+	    uint64_t wall, const uint8_t *cred, size_t len, uint8_t *out);
+/* host, with brackets and port where they are needed (RFC 9110 7.2). */
+int	 request_authority(const struct release *, char *out, size_t size);
 
 /* ---- answer.c ---------------------------------------------------------- */
 enum answer_event {
@@ -342,6 +350,7 @@ struct egress_conf {
 	uint16_t	 provider;
 	char		 name[65];
 	char		 host[HOST_MAX + 1], proxy[HOST_MAX + 1];
+	char		 region[33];
 };
 
 extern struct egress_conf egress_conf;

@@ -227,8 +227,13 @@ build(struct lane *l, struct exchange *x)
 		memcpy(p, x->lead.p, len);
 		buf_reset(&x->lead);
 	}
-	r = attach_put(x->rel.auth, x->key->secret == NULL ? NULL :
-	    secret_bytes(x->key->secret), x->key->len, p + len);
+	if (x->rel.auth == AUTH_SIGV4)
+		r = x->key->secret == NULL ? -1 : attach_sign(&x->rel,
+		    egress_conf.region, poll_wall(),
+		    secret_bytes(x->key->secret), x->key->len, p + len);
+	else
+		r = attach_put(x->rel.auth, x->key->secret == NULL ? NULL :
+		    secret_bytes(x->key->secret), x->key->len, p + len);
 	if (r == -1)
 		return -1;
 	len += (size_t)r;

@@ -40,9 +40,8 @@ sound(const struct release *r)
 	return field_is_value((const uint8_t *)r->type, strlen(r->type));
 }
 
-/* host, with brackets and port where they are needed (RFC 9110 7.2). */
-static int
-authority(const struct release *r, char *out, size_t size)
+int
+request_authority(const struct release *r, char *out, size_t size)
 {
 	const char	*left, *right;
 	char		 port[8];
@@ -126,7 +125,7 @@ request_head(const struct release *r, const struct offer *o, uint8_t *out,
 	char		 host[HOST_MAX + 16];
 	struct head	 h;
 
-	if (!sound(r) || authority(r, host, sizeof(host)) == -1) {
+	if (!sound(r) || request_authority(r, host, sizeof(host)) == -1) {
 		errno = EINVAL;
 		return -1;
 	}

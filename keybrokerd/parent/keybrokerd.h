@@ -26,6 +26,9 @@ struct provider {
 	char		 key[65];		/* variable name, "" = none */
 	char		 keyfile[256];		/* "" = none */
 	char		 proxy[HOST_MAX + 1];
+	char		 query[129];		/* that each request gets */
+	char		 region[33];		/* SigV4 */
+	uint8_t		 form;			/* enum policy_form */
 	uint16_t	 id, port, proxy_port;
 	uint8_t		 dialect, scheme, auth;
 	int		 dialect_set, url_set, key_set, key_none, auth_set, insecure;

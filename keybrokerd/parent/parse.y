@@ -13,6 +13,7 @@
 
 #include "common/compat/compat.h"
 #include "common/conf/conf.h"
+#include "common/policy/policy.h"
 #include "keybrokerd/parent/keybrokerd.h"
 
 static struct conf	*file;
@@ -30,15 +31,17 @@ static void	 set_url(char *);
 static int	 secret_add(char [][256], size_t *, char *, const char *);
 static void	 set_proxy(char *);
 static int	 envname(const char *);
+static int	 plain_query(const char *);
 %}
 
 %union {
 	char	*str;
 	int64_t	 num;
 }
-%token ANTHROPIC AUDIT AUTH BEARER CA CONTROL CREATED DEVELOPMENT DIALECT
-%token DIRECTORY ENV FFILE INCLUDE INSECURE KEY MODEL NONE OFF OPENAI ORIGIN
-%token PERMISSIVE PROVIDER PROXY SANDBOX SECRETS URL VAULT WATCH XAPIKEY
+%token ANTHROPIC APIKEY AUDIT AUTH BARE BEARER CA CONTROL CREATED DEPLOYMENT
+%token DEVELOPMENT DIALECT DIRECTORY ENV FFILE INCLUDE INSECURE KEY MODEL NONE
+%token OFF OPENAI ORIGIN PATH PERMISSIVE PROVIDER PROXY QUERY REGION SANDBOX
+%token SECRETS SIGVFOUR URL VAULT WATCH XAPIKEY XGOOGAPIKEY
 %token <str> STRING
 %token <num> NUMBER
 %type <str> word
@@ -122,6 +125,30 @@ item	: DIALECT OPENAI	{ set_dialect(DIALECT_OPENAI); }
 	| PROXY STRING		{ set_proxy($2); }
 	| AUTH BEARER		{ set_auth(AUTH_BEARER); }
 	| AUTH XAPIKEY		{ set_auth(AUTH_XAPIKEY); }
+	| AUTH APIKEY		{ set_auth(AUTH_APIKEY); }
+	| AUTH XGOOGAPIKEY	{ set_auth(AUTH_GOOGKEY); }
+	| AUTH SIGVFOUR		{ set_auth(AUTH_SIGV4); }
+	| PATH BARE		{ prov->form = FORM_BARE; }
+	| PATH DEPLOYMENT	{ prov->form = FORM_DEPLOYMENT; }
+	| QUERY STRING		{
+		if (!plain_query($2)) {
+			conf_error(file, "\"%s\" is no plain query", $2);
+			free($2);
+			YYERROR;
+		}
+		if (copy(prov->query, sizeof(prov->query), $2, "query") == -1)
+			YYERROR;
+	}
+	| REGION word		{
+		if (!plain_query($2)) {
+			conf_error(file, "\"%s\" is no region", $2);
+			free($2);
+			YYERROR;
+		}
+		if (copy(prov->region, sizeof(prov->region), $2,
+		    "region") == -1)
+			YYERROR;
+	}
 	| INSECURE		{ prov->insecure = 1; }
 	| KEY NONE		{ prov->key_none = 1; }
 	| KEY FFILE STRING	{
@@ -154,34 +181,42 @@ word	: STRING
 
 static const struct conf_keyword keywords[] = {
 	{ "anthropic",	ANTHROPIC },
+	{ "api-key",	APIKEY },
 	{ "audit",	AUDIT },
 	{ "auth",	AUTH },
+	{ "bare",	BARE },
 	{ "bearer",	BEARER },
 	{ "ca",		CA },
 	{ "control",	CONTROL },
 	{ "created",	CREATED },
-	{ "development", DEVELOPMENT },
+	{ "deployment",	DEPLOYMENT },
+	{ "development",	DEVELOPMENT },
 	{ "dialect",	DIALECT },
 	{ "directory",	DIRECTORY },
-	{ "env",	ENV },
+	{ "env",		ENV },
 	{ "file",	FFILE },
 	{ "include",	INCLUDE },
 	{ "insecure",	INSECURE },
-	{ "key",	KEY },
+	{ "key",		KEY },
 	{ "model",	MODEL },
 	{ "none",	NONE },
-	{ "off",	OFF },
+	{ "off",		OFF },
 	{ "openai",	OPENAI },
 	{ "origin",	ORIGIN },
+	{ "path",	PATH },
 	{ "permissive",	PERMISSIVE },
 	{ "provider",	PROVIDER },
 	{ "proxy",	PROXY },
+	{ "query",	QUERY },
+	{ "region",	REGION },
 	{ "sandbox",	SANDBOX },
 	{ "secrets",	SECRETS },
-	{ "url",	URL },
+	{ "sigv4",	SIGVFOUR },
+	{ "url",		URL },
 	{ "vault",	VAULT },
 	{ "watch",	WATCH },
 	{ "x-api-key",	XAPIKEY },
+	{ "x-goog-api-key",	XGOOGAPIKEY },
 };
 
 static int
@@ -228,6 +263,14 @@ envname(const char *s)
 {
 	return *s != '\0' && strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	    "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(s);
+}
+
+/* name=value pairs that need no quoting. */
+static int
+plain_query(const char *s)
+{
+	return *s != '\0' && strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	    "abcdefghijklmnopqrstuvwxyz0123456789._-=&") == strlen(s);
 }
 
 static int

@@ -185,6 +185,11 @@ check_provider(struct provider *p, char *why, size_t size)
 		    p->host);
 		return -1;
 	}
+	if ((p->auth == AUTH_SIGV4) != (p->region[0] != '\0')) {
+		snprintf(why, size, "provider %s: \"auth sigv4\" and \"region\" "
+		    "go together", p->name);
+		return -1;
+	}
 	if (p->key_none)
 		p->auth = AUTH_NONE;
 	else if (!p->auth_set)
@@ -289,6 +294,9 @@ put_provider(struct policy_w *w, const struct provider *p)
 	out.base = p->base;
 	out.key = p->key;
 	out.proxy = p->proxy;
+	out.form = p->form;
+	out.query = p->query;
+	out.region = p->region;
 	return policy_w_provider(w, &out);
 }
 

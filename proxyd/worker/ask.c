@@ -100,7 +100,7 @@ upstream_path(struct conn *c, char *out, size_t size)
 	if (policy_provider_id(c->worker->policy, k->provider, &pr) == -1 ||
 	    policy_route_id(c->worker->policy, k->route->no, &r) == -1)
 		return -1;
-	return policy_path(&pr, &r, out, size);
+	return policy_path(&pr, &r, k->model, out, size);
 }
 
 /*

@@ -32,7 +32,8 @@ walk(const struct policy *p)
 			abort();
 		for (j = 0; j < policy_nroutes(p); j++) {
 			policy_route(p, j, &rt);
-			if (policy_path(&pr, &rt, path, sizeof(path)) == -1)
+			if (policy_path(&pr, &rt, "gpt-4o", path,
+			    sizeof(path)) == -1)
 				abort();
 		}
 	}

@@ -17,12 +17,13 @@
 
 static const struct policy_provider	providers[] = {
 	{ 1, DIALECT_OPENAI, SCHEME_HTTPS, AUTH_BEARER, 0, 443, 0, "openai",
-	    "api.openai.com", "/v1", "OPENAI_API_KEY", "" },
+	    "api.openai.com", "/v1", "OPENAI_API_KEY", "", "", "",
+	    FORM_V1 },
 	{ 2, DIALECT_ANTHROPIC, SCHEME_HTTPS, AUTH_XAPIKEY, 0, 443, 3128,
 	    "anthropic", "api.anthropic.com", "", "ANTHROPIC_API_KEY",
-	    "proxy.example" },
+	    "proxy.example", "", "", FORM_V1 },
 	{ 7, DIALECT_OPENAI, SCHEME_HTTP, AUTH_NONE, 1, 11434, 0, "local",
-	    "127.0.0.1", "/api/v1/", NULL, NULL }
+	    "127.0.0.1", "/api/v1/", NULL, NULL, NULL, NULL, FORM_V1 }
 };
 
 static const struct policy_model	models[] = {
@@ -232,7 +233,8 @@ walk(const struct policy *p)
 		assert_true(pr.dialect < DIALECT_MAX);
 		for (j = 0; j < policy_nroutes(p); j++) {
 			policy_route(p, j, &rt);
-			sum += policy_path(&pr, &rt, path, sizeof(path));
+			sum += policy_path(&pr, &rt, "gpt-4o", path,
+			    sizeof(path));
 		}
 	}
 	for (i = 0; i < policy_nmodels(p); i++) {
@@ -379,12 +381,66 @@ path_is(const char *base, const char *want)
 
 	pr = providers[0];
 	pr.base = base;
-	assert_int_equal(policy_path(&pr, &routes[0], out, sizeof(out)), 0);
+	assert_int_equal(policy_path(&pr, &routes[0], NULL, out,
+	    sizeof(out)), 0);
 	assert_string_equal(out, want);
 	/* exactly as large as needed, and one less */
-	assert_int_equal(policy_path(&pr, &routes[0], out, strlen(want) + 1),
-	    0);
-	assert_int_equal(policy_path(&pr, &routes[0], out, strlen(want)), -1);
+	assert_int_equal(policy_path(&pr, &routes[0], NULL, out,
+	    strlen(want) + 1), 0);
+	assert_int_equal(policy_path(&pr, &routes[0], NULL, out,
+	    strlen(want)), -1);
+}
+
+static void
+form_is(uint8_t form, const char *base, const char *model, const char *want)
+{
+	struct policy_provider	 pr;
+	char			 out[128];
+
+	pr = providers[0];
+	pr.base = base;
+	pr.form = form;
+	if (want == NULL) {
+		assert_int_equal(policy_path(&pr, &routes[0], model, out,
+		    sizeof(out)), -1);
+		return;
+	}
+	assert_int_equal(policy_path(&pr, &routes[0], model, out,
+	    sizeof(out)), 0);
+	assert_string_equal(out, want);
+}
+
+/* Forms of paths, and a query that each request gets. */
+static void
+test_forms(void **state)
+{
+	struct policy_provider	 pr;
+	char			 q[24];
+
+	(void)state;
+	form_is(FORM_V1, "/a/v1", "m", "/a/v1/chat/completions");
+	form_is(FORM_BARE, "/v1beta/openai", "m",
+	    "/v1beta/openai/chat/completions");
+	form_is(FORM_BARE, "/a/v1", "m", "/a/v1/chat/completions");
+	form_is(FORM_DEPLOYMENT, "/openai", "gpt-4o_1.2",
+	    "/openai/deployments/gpt-4o_1.2/chat/completions");
+	form_is(FORM_DEPLOYMENT, "/openai", "", "/openai/chat/completions");
+	form_is(FORM_DEPLOYMENT, "/openai", "a/b", NULL);
+	form_is(FORM_DEPLOYMENT, "/openai", "..", NULL);
+	form_is(FORM_DEPLOYMENT, "/openai", "a%2fb", NULL);
+	form_is(FORM_DEPLOYMENT, "/openai", "a?b", NULL);
+	pr = providers[0];
+	pr.query = "v=2024-10";
+	strcpy(q, "");
+	assert_int_equal(policy_query(&pr, q, sizeof(q)), 0);
+	assert_string_equal(q, "v=2024-10");
+	strcpy(q, "beta=true");
+	assert_int_equal(policy_query(&pr, q, sizeof(q)), 0);
+	assert_string_equal(q, "v=2024-10&beta=true");
+	assert_int_equal(policy_query(&pr, q, sizeof(q)), -1);
+	assert_string_equal(q, "v=2024-10&beta=true");
+	pr.query = "";
+	assert_int_equal(policy_query(&pr, q, sizeof(q)), 0);
 }
 
 static void
@@ -448,6 +504,7 @@ main(void)
 		cmocka_unit_test(test_models),
 		cmocka_unit_test(test_patterns),
 		cmocka_unit_test(test_path),
+		cmocka_unit_test(test_forms),
 		cmocka_unit_test(test_refused)
 	};
 

@@ -11,6 +11,9 @@
 
 #include <cmocka.h>
 
+#include "common/compat/compat.h"
+#include "common/secret/secret.h"
+#include "common/text/sha256.h"
 #include "keybrokerd/egress/egress.h"
 
 static struct release
@@ -215,12 +218,15 @@ attach(void **state)
 		{ AUTH_NONE, "", "\r\n" },
 		{ AUTH_BEARER, "sk-1", "authorization: Bearer sk-1\r\n\r\n" },
 		{ AUTH_XAPIKEY, "sk-2", "x-api-key: sk-2\r\n\r\n" },
+		{ AUTH_APIKEY, "az-3", "api-key: az-3\r\n\r\n" },
+		{ AUTH_GOOGKEY, "go-4", "x-goog-api-key: go-4\r\n\r\n" },
+		{ AUTH_SIGV4, "a:b", NULL },
 		{ AUTH_BEARER, "", NULL },
 		{ AUTH_BEARER, "a\r\nb", NULL },
 		{ AUTH_XAPIKEY, "a ", NULL },
 		{ 77, "a", NULL },
 	};
-	uint8_t		 out[64];
+	uint8_t		 out[64 + ATTACH_MAX];
 	size_t		 i;
 	long		 n;
 
@@ -238,6 +244,50 @@ attach(void **state)
 	}
 }
 
+/* Against the same request signed by a few lines of Python (hmac, hashlib). */
+#define SIGKEY	"AKIDEXAMPLE:wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY:tok"
+#define SIGNED	\
+    "x-amz-content-sha256: 44136fa355b3678a1146ad16f7e8649e94fb4fc21f" \
+    "e77e8310c060f61caaff8a\r\n" \
+    "x-amz-date: 20150830T123600Z\r\n" \
+    "x-amz-security-token: tok\r\n" \
+    "authorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/" \
+    "us-east-1/bedrock/aws4_request, SignedHeaders=host;x-amz-content" \
+    "-sha256;x-amz-date;x-amz-security-token, Signature=fd93b4852c6ff" \
+    "6f055481db417b2dc14be4f2c72c4fff0f014ebf31c3abf814e\r\n" \
+    "\r\n"
+
+static void
+signs(void **state)
+{
+	static const char	 want[] = SIGNED;
+	static const char *const bad[] = { "AKIDEXAMPLE", ":x", "AKID:",
+	    "AKID\n:x", "" };
+	struct release		 r;
+	uint8_t			 out[1400];
+	size_t			 i;
+	long			 n;
+
+	(void)state;
+	assert_int_equal(secret_pool(4), 0);
+	memset(&r, 0, sizeof(r));
+	r.scheme = SCHEME_HTTPS;
+	r.port = 443;
+	strlcpy(r.host, "bedrock-runtime.us-east-1.amazonaws.com",
+	    sizeof(r.host));
+	strlcpy(r.method, "POST", sizeof(r.method));
+	strlcpy(r.path, "/openai/v1/chat/completions", sizeof(r.path));
+	sha256_buf("{}", 2, r.digest);
+	n = attach_sign(&r, "us-east-1", 1440938160000ULL,
+	    (const uint8_t *)SIGKEY, sizeof(SIGKEY) - 1, out);
+	assert_int_equal(n, sizeof(want) - 1);
+	assert_memory_equal(out, want, (size_t)n);
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(attach_sign(&r, "us-east-1", 1, (const
+		    uint8_t *)bad[i], strlen(bad[i]), out), -1);
+	assert_int_equal(secret_in_use(), 0);
+}
+
 int
 main(void)
 {
@@ -248,6 +298,7 @@ main(void)
 		cmocka_unit_test(unsound),
 		cmocka_unit_test(offers),
 		cmocka_unit_test(attach),
+		cmocka_unit_test(signs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
