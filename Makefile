@@ -189,7 +189,16 @@ install: all
 	install -m 755 out/libexec/proxyd/worker ${DESTDIR}${PREFIX}/libexec/proxyd/
 	install -m 755 out/libexec/keybrokerd/* ${DESTDIR}${PREFIX}/libexec/keybrokerd/
 	install -m 644 etc/proxyd.conf etc/keybrokerd.conf ${DESTDIR}${PREFIX}/share/proxyd/examples/
+	sh mk/etc.sh "${DESTDIR}" "${PREFIX}"
 	for s in 1 5 7 8; do install -m 644 man/*.$$s ${DESTDIR}${PREFIX}/share/man/man$$s/; done
+
+# out/proxyd_VERSION_ARCH.deb; needs dpkg-dev.
+deb: all
+	@MAKE="${MAKE}" sh mk/deb.sh
+# The chart, rendered, linted and checked (regress/peers/helm.t.sh).
+helm:
+	@sh mk/helm.sh
+	@sh regress/peers/helm.t.sh
 
 # --- regress ----------------------------------------------------------------
 provider: out/regress/provider
@@ -229,6 +238,25 @@ order: all provider ordinary nosync
 	@CALLS=$${CALLS:-100000} sh regress/scenario/order.sh
 power: all provider nosync
 	@CUTS=$${CUTS:-500} sh regress/scenario/power.sh
+
+# The gateway beside nginx and HAProxy; QUICK=1 to try the bench itself, other
+# settings at the top of regress/bench/bench.sh.
+bench:
+	@sh mk/need.sh install build run bench
+	@${MAKE} -s -j2 all bench-tools
+	@${MAKE} -s nosync
+	@sh regress/bench/bench.sh
+bench-tools: out/regress/load out/regress/fast out/regress/fsync
+# OpenSSL inside, so that its pages are not shared with what is measured.
+out/regress/load: regress/bench/load.c regress/bench/wire.c regress/bench/bench.h
+	@mkdir -p out/regress
+	${CC} ${WARN} -O2 -D_GNU_SOURCE -I. -o $@ regress/bench/load.c regress/bench/wire.c -Wl,-Bstatic -lssl -lcrypto -Wl,-Bdynamic
+out/regress/fast: regress/bench/fast.c regress/bench/wire.c regress/bench/bench.h
+	@mkdir -p out/regress
+	${CC} ${WARN} -O2 -D_GNU_SOURCE -I. -o $@ regress/bench/fast.c regress/bench/wire.c -Wl,-Bstatic -lssl -lcrypto -Wl,-Bdynamic
+out/regress/fsync: regress/bench/fsync.c regress/bench/wire.c regress/bench/bench.h
+	@mkdir -p out/regress
+	${CC} ${WARN} -O2 -D_GNU_SOURCE -I. -o $@ regress/bench/fsync.c regress/bench/wire.c -Wl,-Bstatic -lssl -lcrypto -Wl,-Bdynamic
 
 units: ${UNIT_BIN}
 ${UNIT_BIN}: ${ROLE_LIBS} ${LIBCOMMON} FORCE
@@ -287,7 +315,7 @@ clean:
 	find . -name '*.o' -o -name '*.d' | xargs rm -f
 	rm -f proxyd/parent/parse.c keybrokerd/parent/parse.c proxyd/parent/default.c keybrokerd/parent/default.c
 
-.PHONY: mutants tools ordinary nosync kill order power all need run install regress regress-peers lint provider units unit asan-units fuzzers fuzz-farm clean FORCE
+.PHONY: bench bench-tools mutants tools ordinary nosync kill order power all need run install regress regress-peers lint provider units unit asan-units fuzzers fuzz-farm clean FORCE
 
 -include ${COMMON_OBJ:.o=.d} ${WORKER_OBJ:.o=.d} ${PROXYD_OBJ:.o=.d} ${CTL_OBJ:.o=.d}
 -include ${KEYD_OBJ:.o=.d} ${BROKER_OBJ:.o=.d} ${LEDGER_OBJ:.o=.d} ${EGRESS_OBJ:.o=.d}

@@ -10,8 +10,9 @@ build="gcc libc6-dev make bison libtls-dev libcurl4-openssl-dev libssl-dev
 run="ca-certificates curl"
 regress="libcmocka-dev perl mandoc clang-14 libclang-rt-14-dev cppcheck
     codespell strace spin python3-minimal sqlite3 binutils procps bmake
-    iproute2"
-peers="python3-venv nodejs npm"
+    iproute2 openssl"
+peers="python3-venv nodejs npm testssl.sh"
+bench="nginx haproxy perl openssl curl util-linux"
 [ "$(uname -s)" = Linux ] || exit 0
 command -v dpkg-query >/dev/null 2>&1 || exit 0
 want=
@@ -20,9 +21,10 @@ for set in "$@"; do
 	build) want="$want $build" ;;
 	run) want="$want $run" ;;
 	regress) want="$want $regress" ;;
+	bench) want="$want $bench" ;;
 	peers)
 		# A node that is no Debian package (nvm, image) serves as well.
-		command -v npm >/dev/null 2>&1 && peers=python3-venv
+		command -v npm >/dev/null 2>&1 && peers="python3-venv testssl.sh"
 		want="$want $peers" ;;
 	esac
 done
