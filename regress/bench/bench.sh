@@ -146,6 +146,7 @@ start_gw() {
 		    echo "listen on 127.0.0.1 port $port class data tls certificate \"$cert\" key \"$key\""
 		echo "workers 2"
 		echo "limit source 4096"
+		echo "grace 1"
 		echo "first off"
 	} > "$d/conf/proxyd.conf"
 	s=http; [ "$PROVIDER_TLS" = 0 ] || s=https
@@ -169,14 +170,17 @@ END
 	gw_pid=
 	[ "$CLIENT_TLS" = 1 ] || port=$plain
 	eval "pid_$1=$gpid port_$1=$port ctl_$1=$d/ctl.sock"
-	eval "key_$1=\$(PROXYD_CONTROL=$d/ctl.sock new_key)"
+	PROXYD_CONTROL=$d/ctl.sock; export PROXYD_CONTROL
+	keys=$(new_key)	# a key has at most 256 calls open
+	for _ in 1 2 3 4 5 6 7; do keys=$keys,$(new_key); done
+	eval "key_$1=$keys"
 }
 
 # --- what is read beside a window -------------------------------------------
 # Flush requests that the state's device has completed.
 flushes() { awk -v d="$device" '$1 ":" $2 == d { print $19 + 0 }' /proc/diskstats; }
 batches() {	# NAME: of the ledger, as the broker counted them
-	eval "PROXYD_CONTROL=\$ctl_$1"
+	eval "PROXYD_CONTROL=\$ctl_$1"; export PROXYD_CONTROL
 	ctl status 2>/dev/null | sed -n 's/.*batches \([0-9]*\), entries.*/\1/p'
 }
 pss() {	# PID: KiB of its tree
@@ -197,7 +201,7 @@ window() {
 	eval "pid=\$pid_$3 port=\$port_$3 k=\${key_$3:-none}"
 	sync= b0= f0= nf= nb=
 	case $3 in gateway | nosync)
-		sync=$("$tools/fsync" "$D" 100); sync=${sync% *}
+		sync=$(taskset -c "$CORE" "$tools/fsync" "$D" 100); sync=${sync% *}
 		b0=$(batches "$3") f0=$(flushes) ;;
 	esac
 	a=; [ "$CLIENT_TLS" = 0 ] || a="-a $ca"

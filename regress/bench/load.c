@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * load: a closed-loop client of one thread.  Each of -c connections sends the
- * same POST, reads the answer to its end, and sends again.  After a warm-up
+ * same POST, reads the answer to its end, and sends again; the keys go round
+ * among the connections, since a gateway may bound what one key has open.  After a warm-up
  * the window of -d seconds is measured: answers, latency, time to the first
  * byte of a body, events, CPU of the tree below -t and what else ran on -u.
  *
- * load [-a ca] -p port -c conns -d secs -k key -m model [-b bytes] [-w warm ms]
+ * load [-a ca] -p port -c conns -d secs -k key,key -m model [-b bytes] [-w warm ms]
  *	[-t pid -u cpu] [-h]
  *
  * Prints one line of CSV (see -C); with -h it opens the connections, prints
@@ -27,6 +28,7 @@
 #include "regress/bench/bench.h"
 
 #define HEAD_MAX	8192
+#define KEYS		16
 #define SAMPLES		4000000U
 #define S		1000000000ULL
 #define HEADER	"answers,errors,secs,p50_us,p99_us,first_us,events,cpu_us," \
@@ -34,8 +36,14 @@
 
 enum chunk { CH_SIZE, CH_EXT, CH_DATA, CH_CRLF, CH_TRAILER };
 
+struct request {
+	char		*p;
+	size_t		 len;
+};
+
 struct conn {
 	struct wire	 w;
+	const struct request *req;
 	size_t		 sent;
 	char		 head[HEAD_MAX + 1];
 	size_t		 headlen;
@@ -54,10 +62,10 @@ struct samples {
 static struct samples		 whole, byte1;
 static struct sockaddr_in	 server;
 static SSL_CTX			*ctx;
-static char			*request;
-static size_t			 reqlen;
+static struct request		 requests[KEYS];
+static unsigned			 nkeys;
 static uint64_t			 events, errors, answers, opened;
-static int			 ep, measuring;
+static int			 ep, measuring, holding;
 
 static void
 sample(struct samples *s, uint64_t ns)
@@ -87,12 +95,12 @@ percentile(struct samples *s, unsigned pct)
 
 /* A body of the wanted size; the model stands first, text fills it. */
 static void
-compose(const char *model, const char *key, size_t bytes)
+compose(struct request *r, const char *model, const char *key, size_t bytes)
 {
 	static const char	 words[] = "every call is written down first ";
 	char			 front[256];
 	const char		*tail;
-	size_t			 i, fill, len;
+	size_t			 i, fill, len, n;
 
 	tail = "\"}]}";
 	snprintf(front, sizeof(front), "{\"model\":\"%s\",%s\"messages\":"
@@ -100,25 +108,28 @@ compose(const char *model, const char *key, size_t bytes)
 	    strcmp(model, "bench-plain") == 0 ? "" : "\"stream\":true,");
 	len = strlen(front) + strlen(tail);
 	fill = bytes > len ? bytes - len : 0;
-	if ((request = malloc(1024 + len + fill)) == NULL)
+	if ((r->p = malloc(1024 + len + fill)) == NULL)
 		err(1, NULL);
-	reqlen = (size_t)snprintf(request, 1024, "POST /v1/chat/completions "
+	n = (size_t)snprintf(r->p, 1024, "POST /v1/chat/completions "
 	    "HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %s\r\n"
 	    "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
 	    key, len + fill, front);
 	for (i = 0; i < fill; i++)
-		request[reqlen++] = words[i % (sizeof(words) - 1)];
-	memcpy(request + reqlen, tail, strlen(tail));
-	reqlen += strlen(tail);
+		r->p[n++] = words[i % (sizeof(words) - 1)];
+	memcpy(r->p + n, tail, strlen(tail));
+	r->len = n + strlen(tail);
 }
 
 static void
 conn_open(struct conn *c)
 {
+	const struct request	*req;
 	struct epoll_event	 ev;
 	int			 fd;
 
+	req = c->req;
 	memset(c, 0, sizeof(*c));
+	c->req = req;
 	if ((fd = socket(AF_INET, SOCK_STREAM, 0)) == -1)
 		err(1, "socket");
 	if (connect(fd, (struct sockaddr *)&server, sizeof(server)) == -1)
@@ -281,9 +292,9 @@ converse(struct conn *c)
 	if (c->began == 0)
 		again(c);
 	for (;;) {
-		while (c->sent < reqlen) {
-			n = wire_write(&c->w, request + c->sent,
-			    reqlen - c->sent);
+		while (c->sent < c->req->len) {
+			n = wire_write(&c->w, c->req->p + c->sent,
+			    c->req->len - c->sent);
 			if (n == -1)
 				return -1;
 			if (n == 0)
@@ -308,7 +319,8 @@ run(uint64_t until, uint64_t streams)
 	uint64_t		 now;
 	int			 i, n;
 
-	while ((now = wire_now()) < until && opened < streams) {
+	while ((now = wire_now()) < until && opened < streams &&
+	    (!holding || errors == 0)) {
 		n = (int)((until - now) / 1000000);
 		n = epoll_wait(ep, ev, 256, n < 1000 ? n + 1 : 1000);
 		for (i = 0; i < n; i++) {
@@ -334,6 +346,7 @@ hold(unsigned conns)
 	printf("open\n");
 	fflush(stdout);
 	run(UINT64_MAX, UINT64_MAX);
+	errx(1, "a stream ended while it was held");
 }
 
 static void
@@ -366,41 +379,47 @@ measure(double secs, unsigned warm, pid_t tree, int core)
 }
 
 static void
-prepare(unsigned conns, const char *model, const char *key, size_t bytes)
+prepare(unsigned conns, const char *model, char *keys, size_t bytes)
 {
 	struct conn	*c;
 	unsigned	 i;
+	char		*key;
 
 	signal(SIGPIPE, SIG_IGN);
 	wire_files();
-	compose(model, key, bytes);
+	while (nkeys < KEYS && (key = strsep(&keys, ",")) != NULL)
+		compose(&requests[nkeys++], model, key, bytes);
 	whole.us = malloc(SAMPLES * sizeof(*whole.us));
 	byte1.us = malloc(SAMPLES * sizeof(*byte1.us));
 	c = calloc(conns, sizeof(*c));
 	if (whole.us == NULL || byte1.us == NULL || c == NULL)
 		err(1, NULL);
 	ep = epoll_create1(0);
-	for (i = 0; i < conns; i++)
+	for (i = 0; i < conns; i++) {
+		c[i].req = &requests[i % nkeys];
 		conn_open(&c[i]);
+	}
 }
 
 int
 main(int argc, char **argv)
 {
-	const char	*key, *model;
+	static char	 none[] = "none";
+	const char	*model;
+	char		*keys;
 	double		 secs;
 	unsigned	 conns, warm;
 	size_t		 bytes;
-	int		 ch, core, holding;
+	int		 ch, core;
 	pid_t		 tree;
 
-	key = "none";
+	keys = none;
 	model = "bench-plain";
 	secs = 3;
 	conns = 1;
 	warm = 300;
 	bytes = 0;
-	core = holding = 0;
+	core = 0;
 	tree = 0;
 	server.sin_family = AF_INET;
 	server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -412,7 +431,7 @@ main(int argc, char **argv)
 		case 'c': conns = (unsigned)atoi(optarg); break;
 		case 'd': secs = atof(optarg); break;
 		case 'h': holding = 1; break;
-		case 'k': key = optarg; break;
+		case 'k': keys = optarg; break;
 		case 'm': model = optarg; break;
 		case 'p': server.sin_port = htons((uint16_t)atoi(optarg)); break;
 		case 't': tree = atoi(optarg); break;
@@ -422,7 +441,7 @@ main(int argc, char **argv)
 		}
 	if (conns == 0 || server.sin_port == 0)
 		errx(2, "load: no connections or no port");
-	prepare(conns, model, key, bytes);
+	prepare(conns, model, keys, bytes);
 	if (holding)
 		hold(conns);
 	else
