@@ -121,7 +121,7 @@ X(KP_CERT,	0x0a05, KP, UP,   D, 64,    1)				\
 X(KP_TLSKEY,	0x0a06, KP, UP,   D, 64,    1)				\
 X(KP_TLSDONE,	0x0a07, KP, UP,   D, 16,    0)				\
 X(KP_TLSLINK,	0x0a08, KP, UP,   D, 64,    1)				\
-X(KP_READY,	0x0a81, KP, DOWN, D, 512,   0)				\
+X(KP_READY,	0x0a81, KP, DOWN, D, 1280,  0)				\
 X(KP_ASK,	0x0a82, KP, DOWN, D, 16,    0)				\
 X(KP_RELOADED,	0x0a83, KP, DOWN, D, 512,   0)				\
 X(KP_STOPPED,	0x0a84, KP, DOWN, D, 16,    0)				\

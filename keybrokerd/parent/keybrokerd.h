@@ -85,12 +85,14 @@ struct kid {
 	size_t		 loglen;
 	char		 log[1024];
 	int		 up;
+	unsigned	 refused;	/* messages */
 	uint32_t	 bits;		/* confinement reached */
 	char		 missing[256];
 	int		 expected;	/* its end is wanted */
 	int		 gone;		/* and no other follows */
 };
 
+#define KID_REFUSED	16	/* refused messages that kill a role */
 #define KEYD_KIDS	(5 + PROVIDERS_MAX)
 
 /* ---- listeners' certificates and key files, unread (tlspair.c) ---------------- */

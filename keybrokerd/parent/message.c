@@ -82,12 +82,28 @@ on_ask(struct keyd *k, struct msgr *m)
 static void
 on_serving(struct keyd *k, struct msgr *m)
 {
+	struct msgw	 w;
+	char		 text[512];
+	int		 i;
+
 	if (k->ready)
 		return;
+	/* Composed anew: proxyd believes us, we do not believe the broker. */
+	msg_open(&w, M_KP_READY);
+	msg_put_u8(&w, msg_get_u8(m));
+	msg_put_u8(&w, msg_get_u8(m));
+	for (i = 0; i < 4; i++) {
+		(void)msg_get_str(m, text, i < 2 ? 80 : sizeof(text));
+		msg_put_str(&w, m->bad ? "" : text);
+	}
+	if (msg_end(m) == -1) {
+		log_warnx("malformed SERVING");
+		return;
+	}
 	k->ready = 1;
 	k->step = NULL;
 	k->step_deadline = 0;
-	if (msg_sendv(&k->proxyd, M_KP_READY, m->p, m->len, -1) == -1)
+	if (msg_send(&k->proxyd, &w, -1) == -1)
 		log_warn("KP_READY");
 }
 

@@ -27,6 +27,8 @@
  */
 #define LEDGER_BACKOFF	(3 * NS_S)
 
+static struct keyd	*the;		/* for the poll callbacks */
+
 /* One row a role: what it is started with. */
 static const struct role_row {
 	enum proto_role	 role;
@@ -240,16 +242,35 @@ roles_status(struct keyd *k)
 	(void)msg_send(&broker->channel, &w, -1);
 }
 
+/* A role that talks nonsense is killed before its nonsense fills the log. */
+static void
+refused(struct kid *kid)
+{
+	if (kid->refused++ == 0)
+		log_warnx("%s sent a message that is not for it",
+		    row_of(kid->role)->name);
+	if (kid->refused == KID_REFUSED) {
+		log_warnx("%s, killed: too many of them",
+		    row_of(kid->role)->name);
+		kill(kid->pid, SIGKILL);
+	}
+}
+
 /* UP: the role is confined and ready. */
 static void
 kid_up(struct keyd *k, struct kid *kid, struct msgr *m)
 {
 	char	 name[64];
 
+	/* Once in a life: each UP makes links, and a role may be hostile. */
+	if (kid->up) {
+		refused(kid);
+		return;
+	}
 	kid->bits = msg_get_u32(m);
 	msg_get_str(m, kid->missing, sizeof(kid->missing));
 	if (msg_end(m) == -1) {
-		log_warnx("malformed UP");
+		refused(kid);
 		return;
 	}
 	kid->up = 1;
@@ -280,9 +301,10 @@ kid_log(void *arg, int fd, short revents)
 	size_t		 len;
 	char		 who[40];
 
-	(void)revents;
 	kid = arg;
 	n = read(fd, kid->log + kid->loglen, sizeof(kid->log) - kid->loglen);
+	if (n == 0 && revents != 0)
+		poll_del(the->poll, fd);	/* or poll would not rest */
 	if (n <= 0)
 		return;
 	kid->loglen += (size_t)n;
@@ -317,8 +339,6 @@ kid_drain_log(struct keyd *k, struct kid *kid)
 	kid->loglen = 0;
 }
 
-static struct keyd	*the;		/* for the poll callbacks */
-
 static void
 kid_channel(void *arg, int fd, short revents)
 {
@@ -327,8 +347,11 @@ kid_channel(void *arg, int fd, short revents)
 	(void)fd;
 	(void)revents;
 	kid = arg;
-	if (msglink_read(&kid->channel, 16, message_kid, kid) == -1)
-		poll_events(the->poll, kid->channel.fd, 0);
+	if (msglink_read(&kid->channel, 16, message_kid, kid) != -1)
+		return;
+	/* A role without a channel has no parent: it may not live on. */
+	poll_del(the->poll, kid->channel.fd);
+	kill(kid->pid, SIGKILL);
 }
 
 /* message_kid's first part: what every role may say. */
@@ -337,13 +360,13 @@ message_kid(void *arg, struct msgr *m, int fd)
 {
 	struct kid	*kid;
 	char		 text[REASON_MAX], name[64];
+	size_t		 n;
 
 	kid = arg;
 	if (permit_check(m->type, PL_PR, PD_UP, 0, m->len, fd != -1) == -1) {
 		if (fd != -1)
 			close(fd);
-		log_warnx("%s sent an unexpected message %u",
-		    row_of(kid->role)->name, m->type);
+		refused(kid);
 		return 0;
 	}
 	switch (m->type) {
@@ -351,10 +374,12 @@ message_kid(void *arg, struct msgr *m, int fd)
 		kid_up(the, kid, m);
 		break;
 	case M_PROBLEM:
-		msg_get_str(m, text, sizeof(text));
+		text[0] = '2';
+		text[1] = ' ';
+		n = msg_get_str(m, text + 2, sizeof(text) - 2);
 		kid_name(the, kid, name, sizeof(name));
 		if (msg_end(m) == 0)
-			log_warnx("%s: %s", name, text);
+			log_child(name, text, n + 2);	/* which bounds it */
 		break;
 	default:
 		if (kid->role == ROLE_BROKER)
@@ -363,8 +388,7 @@ message_kid(void *arg, struct msgr *m, int fd)
 			tlspair_ready(the, m);
 			break;
 		}
-		log_warnx("%s may not send %s", row_of(kid->role)->name,
-		    permit_name(m->type));
+		refused(kid);
 	}
 	return 0;
 }
@@ -406,6 +430,7 @@ kid_start(struct keyd *k, struct kid *kid, uint64_t now)
 		return;
 	}
 	kid->up = 0;
+	kid->refused = 0;
 	kid->expected = 0;
 	kid->next_start = UINT64_MAX;
 	reap_started(&kid->reap, now);

@@ -58,6 +58,7 @@ load_cert(struct listener *l)
 	n = read(fd, buf, CERT_BYTES);
 	close(fd);
 	if (n <= 0 || strstr(buf, "-----BEGIN CERTIFICATE-----") == NULL) {
+		explicit_bzero(buf, CERT_BYTES);	/* a key by mistake? */
 		free(buf);
 		return complain(l->certfile, "holds no certificate in PEM");
 	}

@@ -202,17 +202,30 @@ worker_up(struct proxyd *p, struct wk *w, struct msgr *m)
 	generation_status(p);
 }
 
+/* A worker that talks nonsense is killed before its nonsense fills the log. */
+static void
+refused(struct wk *w)
+{
+	if (w->refused++ == 0)
+		log_warnx("worker %u sent an unexpected message", w->index);
+	if (w->refused == WK_REFUSED) {
+		log_warnx("worker %u, killed: too many of them", w->index);
+		kill(w->pid, SIGKILL);
+	}
+}
+
 static int
 worker_message(void *arg, struct msgr *m, int fd)
 {
 	struct wk	*w;
-	char		 text[REASON_MAX];
+	char		 text[REASON_MAX], who[32];
+	size_t		 n;
 
 	w = arg;
 	if (fd != -1)
 		close(fd);
 	if (permit_check(m->type, PL_PR, PD_UP, 0, m->len, fd != -1) == -1) {
-		log_warnx("worker %u sent an unexpected message", w->index);
+		refused(w);
 		return 0;
 	}
 	switch (m->type) {
@@ -220,12 +233,18 @@ worker_message(void *arg, struct msgr *m, int fd)
 		worker_up(the, w, m);
 		break;
 	case M_PROBLEM:
-		msg_get_str(m, text, sizeof(text));
+		text[0] = '2';
+		text[1] = ' ';
+		n = msg_get_str(m, text + 2, sizeof(text) - 2);
+		snprintf(who, sizeof(who), "worker-%u", w->index);
 		if (msg_end(m) == 0)
-			log_warnx("worker %u: %s", w->index, text);
+			log_child(who, text, n + 2);	/* which bounds it */
 		break;
 	case M_STOPPED:
-		/* Drained, or its life is over by calls. */
+		/* Drained, or its life is over by calls; once. */
+		if (w->stopped)
+			break;
+		w->stopped = 1;
 		if (w->state == WK_UP)
 			w->started = 0;
 		else
@@ -243,8 +262,11 @@ worker_channel(void *arg, int fd, short revents)
 	(void)fd;
 	(void)revents;
 	w = arg;
-	if (msglink_read(&w->channel, 16, worker_message, w) == -1)
-		poll_events(the->poll, w->channel.fd, 0);
+	if (msglink_read(&w->channel, 16, worker_message, w) != -1)
+		return;
+	/* A worker without a channel has no parent: it may not live on. */
+	poll_del(the->poll, w->channel.fd);
+	kill(w->pid, SIGKILL);
 }
 
 static void
@@ -255,9 +277,10 @@ worker_log(void *arg, int fd, short revents)
 	ssize_t		 n;
 	size_t		 len;
 
-	(void)revents;
 	w = arg;
 	n = read(fd, w->log + w->loglen, sizeof(w->log) - w->loglen);
+	if (n == 0 && revents != 0)
+		poll_del(the->poll, fd);	/* or poll would not rest */
 	if (n <= 0)
 		return;
 	w->loglen += (size_t)n;
@@ -388,16 +411,18 @@ worker_turn(struct proxyd *p, struct wk *w, uint64_t now)
 
 	if (w->state == WK_UP && now > w->started + WORKER_LIFE)
 		p->seats[w->class][w->index].next_start = 0;
-	if (w->state == WK_UP && w->index >= p->conf.workers)
+	/* A place or a class that the configuration no longer has. */
+	if (w->state == WK_UP && (w->index >= p->conf.workers ||
+	    !class_used(p, w->class)))
 		drain(p, w, now);
 	if (w->state == WK_DRAINING && now >= w->drain_until) {
 		/* Its word, or its grace is over: it ends now. */
-		msg_open(&m, M_EXIT);
-		(void)msg_send(&w->channel, &m, -1);
-		if (now >= w->drain_until + 2 * NS_S && w->drain_until != 0)
+		if (w->kill_at == 0) {
+			w->kill_at = now + 2 * NS_S;
+			msg_open(&m, M_EXIT);
+			(void)msg_send(&w->channel, &m, -1);
+		} else if (now >= w->kill_at)
 			kill(w->pid, SIGKILL);
-		if (w->drain_until == 0)
-			w->drain_until = now;
 	}
 	r = msglink_flush(&w->channel);
 	if (!w->channel.dead)

@@ -56,6 +56,9 @@ struct wk {
 	size_t			 loglen;
 	char			 log[1024];
 	uint64_t		 started, drain_until;
+	uint64_t		 kill_at;	/* EXIT was sent; 0 not yet */
+	int			 stopped;	/* STOPPED was heard */
+	unsigned		 refused;	/* messages */
 	uint64_t		 wall;		/* start, wall ms */
 	uint32_t		 bits;
 	char			 missing[256];
@@ -68,6 +71,7 @@ struct seat {
 	int			 lent;		/* sockets are at a neighbour */
 };
 
+#define WK_REFUSED	16	/* refused messages that kill a worker */
 #define WK_MAX	(POOLS * POOL_MAX * 2)
 
 struct proxyd {

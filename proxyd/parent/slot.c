@@ -93,38 +93,68 @@ listener_close(struct listener *l)
 		}
 }
 
+/* Sockets of place from on that are not in the other listener. */
+static void
+close_from(struct listener *l, unsigned from, const struct listener *other)
+{
+	unsigned	 i;
+
+	for (i = from; i < POOL_MAX; i++)
+		if (l->fd[i] != -1 && (other == NULL ||
+		    l->fd[i] != other->fd[i])) {
+			close(l->fd[i]);
+			l->fd[i] = -1;
+		}
+}
+
+static struct listener *
+same_address(struct pconf *c, const struct listener *l)
+{
+	size_t	 i;
+
+	for (i = 0; i < c->nlisteners; i++)
+		if (strcmp(c->listeners[i].name, l->name) == 0)
+			return &c->listeners[i];
+	return NULL;
+}
+
 /*
  * A reload: sockets of listeners that stay are taken over, new ones are bound,
- * and only if all could be are the others closed.
+ * and only if all could be are the others closed.  A socket that no worker of
+ * the new configuration serves is closed too, or the kernel would go on giving
+ * it connections.
  */
 int
 slot_rebind(struct proxyd *p, struct pconf *c)
 {
-	struct listener	*o, *n;
-	size_t		 i, j;
+	struct listener	*l, *other;
+	size_t		 i;
 	int		 ok;
 
 	for (i = 0; i < c->nlisteners; i++) {
-		n = &c->listeners[i];
-		for (j = 0; j < p->conf.nlisteners; j++) {
-			o = &p->conf.listeners[j];
-			if (strcmp(o->name, n->name) == 0)
-				memcpy(n->fd, o->fd, sizeof(n->fd));
-		}
+		other = same_address(&p->conf, &c->listeners[i]);
+		if (other != NULL)
+			memcpy(c->listeners[i].fd, other->fd,
+			    sizeof(other->fd));
 	}
 	ok = 1;
 	for (i = 0; i < c->nlisteners && ok; i++)
 		ok = bind_listener(c, &c->listeners[i]) == 0;
-	for (i = 0; i < (ok ? p->conf.nlisteners : c->nlisteners); i++) {
-		o = ok ? &p->conf.listeners[i] : &c->listeners[i];
-		for (j = 0; j < (ok ? c->nlisteners : p->conf.nlisteners); j++)
-			if (strcmp(o->name, ok ? c->listeners[j].name :
-			    p->conf.listeners[j].name) == 0)
-				break;
-		if (j == (ok ? c->nlisteners : p->conf.nlisteners))
-			listener_close(o);
+	if (!ok) {
+		for (i = 0; i < c->nlisteners; i++) {
+			l = &c->listeners[i];
+			close_from(l, 0, same_address(&p->conf, l));
+		}
+		return -1;
 	}
-	return ok ? 0 : -1;
+	for (i = 0; i < p->conf.nlisteners; i++) {
+		l = &p->conf.listeners[i];
+		if (same_address(c, l) == NULL)
+			listener_close(l);
+	}
+	for (i = 0; i < c->nlisteners; i++)
+		close_from(&c->listeners[i], c->workers, NULL);
+	return 0;
 }
 
 void

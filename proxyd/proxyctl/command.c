@@ -118,6 +118,24 @@ ctl_one(int fd, struct msgw *w, struct answer *a)
 	return 0;
 }
 
+/* Text that a role may have made: a terminal shows it and does not obey it. */
+static void
+print_section(char *name, char *text)
+{
+	char	*p;
+	size_t	 len;
+
+	for (p = name; *p != '\0'; p++)
+		if ((unsigned char)*p < 32 || *p == 127)
+			*p = '?';
+	for (p = text; *p != '\0'; p++)
+		if (((unsigned char)*p < 32 && *p != '\n') || *p == 127)
+			*p = '?';
+	len = strlen(text);
+	printf("%s\n%s%s", name, text, len > 0 && text[len - 1] == '\n' ? "" :
+	    "\n");
+}
+
 static int
 cmd_status(int fd, int json, int argc, char **argv)
 {
@@ -142,9 +160,7 @@ cmd_status(int fd, int json, int argc, char **argv)
 		if (a.status >= 400)
 			return ctl_complain(&a);
 		if (a.n >= 2)
-			printf("%s\n%s%s", a.f[0], a.f[1],
-			    *a.f[1] != '\0' && a.f[1][strlen(a.f[1]) - 1] ==
-			    '\n' ? "" : "\n");
+			print_section(a.f[0], a.f[1]);
 	} while (a.more);
 	return 0;
 }
