@@ -17,6 +17,8 @@
  * Everything else kills the process.  mmap and mprotect never with PROT_EXEC,
  * whatever the table says.  For one call there may be several SB_ARGn lines of
  * one n, and beside them one SB_ERRNO: the answer for all other values.
+ * SB_CLEARn compares the bits that are named and no other: a role that may
+ * send but not connect names MSG_FASTOPEN, which makes a send a connect.
  */
 enum sandbox_act {
 	SB_ALLOW,
@@ -24,7 +26,9 @@ enum sandbox_act {
 	SB_MMAP,		/* allowed without PROT_EXEC (arg 2) */
 	SB_ARG0,		/* allowed if the first argument is arg0 */
 	SB_ARG1,		/* ... the second */
-	SB_ARG2			/* ... the third */
+	SB_ARG2,		/* ... the third */
+	SB_CLEAR2,		/* allowed if no bit of arg0 is in the third */
+	SB_CLEAR3		/* ... in the fourth */
 };
 
 struct sandbox_rule {

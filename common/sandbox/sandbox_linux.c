@@ -230,6 +230,10 @@ add_rule(scmp_filter_ctx ctx, const struct sandbox_rule *rules,
 	case SB_ARG2:
 		return add_if(ctx, SCMP_ACT_ALLOW, r->nr, act - SB_ARG0,
 		    SCMP_CMP_EQ, r->arg, 0);
+	case SB_CLEAR2:
+	case SB_CLEAR3:
+		return add_if(ctx, SCMP_ACT_ALLOW, r->nr,
+		    act == SB_CLEAR2 ? 2 : 3, SCMP_CMP_MASKED_EQ, r->arg, 0);
 	}
 	return -EINVAL;
 }

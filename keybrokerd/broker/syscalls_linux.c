@@ -14,7 +14,7 @@
 
 static const struct sandbox_rule rules[] = {
 	{ CALL(recvmsg), SB_ALLOW, 0, "messages" },
-	{ CALL(sendmsg), SB_ALLOW, 0, "messages" },
+	{ CALL(sendmsg), SB_CLEAR2, MSG_FASTOPEN, "messages" },
 	{ CALL(poll), SB_ALLOW, 0, "the loop" },
 	{ CALL(socketpair), SB_ARG0, AF_UNIX, "worker-egress links" },
 	{ CALL(dup), SB_ALLOW, 0, "the policy's descriptor for a worker" },

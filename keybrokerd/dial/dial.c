@@ -296,6 +296,14 @@ on_socket(void *arg, int fd, short revents)
 	len = sizeof(error);
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == -1)
 		error = errno;
+	/*
+	 * Once more: only a connect that has returned 0 leaves the socket
+	 * connected for good, so that nobody else can connect it again.
+	 */
+	if (error == 0 && connect(fd, (struct sockaddr *)
+	    &a->target->addrs.addr[i], a->target->addrs.len[i]) == -1 &&
+	    errno != EISCONN)
+		error = errno;
 	if (error == 0) {
 		win(a, i);
 		return;

@@ -5,6 +5,10 @@
  * No socket, no name, no file.
  */
 
+#include <sys/socket.h>
+
+#include <netinet/tcp.h>
+
 #include <errno.h>
 
 #include <seccomp.h>
@@ -21,13 +25,16 @@ static const struct sandbox_rule	rules[] = {
 	ALLOW(write, "links of workers, log"),
 	ALLOW(writev, "glibc: last words before abort"),
 	ALLOW(recvfrom, "provider"),
-	ALLOW(sendto, "provider"),
+	{ SCMP_SYS(sendto), SB_CLEAR3, MSG_FASTOPEN,
+	    "provider; a send that connects is none" },
 	ALLOW(recvmsg, "messages, descriptors"),
-	ALLOW(sendmsg, "messages"),
+	{ SCMP_SYS(sendmsg), SB_CLEAR2, MSG_FASTOPEN, "messages" },
 	ALLOW(close, "links, connections"),
 	ALLOW(poll, "libcurl looks at a socket before it is used"),
 	ALLOW(fcntl, "libcurl: O_NONBLOCK; links too"),
-	ALLOW(setsockopt, "libcurl: TCP_NODELAY"),
+	{ SCMP_SYS(setsockopt), SB_ARG2, TCP_NODELAY, "libcurl" },
+	{ SCMP_SYS(setsockopt), SB_ERRNO, ENOPROTOOPT,
+	    "all others: no filter, no other device" },
 	ALLOW(getsockopt, "libcurl: SO_ERROR"),
 	ALLOW(getsockname, "libcurl: connection data"),
 	ALLOW(getpeername, "libcurl: connection data"),

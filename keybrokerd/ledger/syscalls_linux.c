@@ -3,6 +3,8 @@
  * System calls of the ledger, each with its reason.  Paths are bounded by
  * Landlock (and the chroot): ledger/ and export/ only.
  */
+#include <sys/socket.h>
+
 #include <fcntl.h>
 #include <seccomp.h>
 
@@ -13,7 +15,7 @@
 static const struct sandbox_rule	rules[] = {
 	/* links */
 	{ SCMP_SYS(recvmsg), SB_ALLOW, 0, "BATCH, PEER" },
-	{ SCMP_SYS(sendmsg), SB_ALLOW, 0, "COMMITTED, HELLO, DELTA" },
+	{ SCMP_SYS(sendmsg), SB_CLEAR2, MSG_FASTOPEN, "COMMITTED, HELLO, DELTA" },
 	{ SCMP_SYS(poll), SB_ALLOW, 0, "the loop" },
 	{ SCMP_SYS(ppoll), SB_ALLOW, 0, "the loop: arm64 has no poll" },
 	{ SCMP_SYS(clock_gettime), SB_ALLOW, 0, "the loop, without vDSO" },

@@ -3,6 +3,8 @@
  * What tlskey may ask of the kernel: read the descriptors it is given, speak
  * over links it is given.  No file, no socket, no connection.
  */
+#include <sys/socket.h>
+
 #include <seccomp.h>
 
 #include "keybrokerd/tlskey/tlskey.h"
@@ -12,7 +14,7 @@
 static const struct sandbox_rule rules[] = {
 	ALLOW(poll, "loop"),
 	ALLOW(recvmsg, "messages, descriptors"),
-	ALLOW(sendmsg, "messages"),
+	{ SCMP_SYS(sendmsg), SB_CLEAR2, MSG_FASTOPEN, "messages" },
 	ALLOW(lseek, "start of a key file"),
 	ALLOW(read, "a key file"),
 	ALLOW(fstat, "size of a certificate"),

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 
 #include <errno.h>
 
@@ -19,12 +20,15 @@
 static const struct sandbox_rule rules[] = {
 	{ CALL(accept4), SB_ALLOW, 0, "clients of the slots" },
 	{ CALL(recvfrom), SB_ALLOW, 0, "recv from clients and links" },
-	{ CALL(sendto), SB_ALLOW, 0, "send to clients and links" },
+	{ CALL(sendto), SB_CLEAR3, MSG_FASTOPEN, "clients, links; no connect" },
 	{ CALL(recvmsg), SB_ALLOW, 0, "messages of parent and broker" },
-	{ CALL(sendmsg), SB_ALLOW, 0, "messages to parent and broker" },
-	{ CALL(shutdown), SB_ALLOW, 0, "lingering close" },
+	{ CALL(sendmsg), SB_CLEAR2, MSG_FASTOPEN,
+	    "messages to parent and broker; no connect" },
+	{ CALL(shutdown), SB_ARG1, SHUT_WR,
+	    "lingering close; the other ways end a listener" },
 	{ CALL(close), SB_ALLOW, 0, "connections, links, slots" },
-	{ CALL(setsockopt), SB_ALLOW, 0, "TCP_NODELAY, SO_LINGER" },
+	{ CALL(setsockopt), SB_ARG2, TCP_NODELAY, "clients" },
+	{ CALL(setsockopt), SB_ARG2, SO_LINGER, "a client that is cut" },
 	{ CALL(getsockopt), SB_ALLOW, 0, "SO_ERROR of a silent client" },
 	{ CALL(fcntl), SB_ALLOW, 0, "O_NONBLOCK of a passed descriptor" },
 	{ CALL(epoll_wait), SB_ALLOW, 0, "libevent" },

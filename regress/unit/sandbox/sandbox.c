@@ -51,6 +51,9 @@ static const struct sandbox_rule	rules[] = {
 	{ SCMP_SYS(setsockopt), SB_ARG2, SO_SNDBUF, "test" },
 	{ SCMP_SYS(setsockopt), SB_ERRNO, ENOPROTOOPT, "all others" },
 	{ SCMP_SYS(lseek), SB_ERRNO, ESPIPE, "test" },
+	{ SCMP_SYS(sendto), SB_CLEAR3, MSG_FASTOPEN, "test" },
+	{ SCMP_SYS(sendmsg), SB_CLEAR2, MSG_FASTOPEN, "test" },
+	{ SCMP_SYS(shutdown), SB_ARG1, SHUT_WR, "test" },
 	{ 0, SB_ALLOW, 0, NULL }
 };
 
@@ -147,6 +150,16 @@ ACT(act_setfl, fcntl(sock, F_SETFL, O_NONBLOCK))
 ACT(act_dupfd, fcntl(sock, F_DUPFD, 0))
 ACT(act_getfl_high, syscall(SYS_fcntl, sock, 0x100000000UL | F_GETFL, 0))
 ACT(act_lseek, lseek(sock, 0, SEEK_SET))
+ACT(act_send, syscall(SYS_sendto, sock, "x", 1, MSG_NOSIGNAL, NULL, 0))
+ACT(act_send_connect, syscall(SYS_sendto, sock, "x", 1,
+    MSG_NOSIGNAL | MSG_FASTOPEN, NULL, 0))
+ACT(act_send_high, syscall(SYS_sendto, sock, "x", 1,
+    0x100000000UL | MSG_FASTOPEN, NULL, 0))
+ACT(act_sendmsg, syscall(SYS_sendmsg, sock, NULL, MSG_NOSIGNAL))
+ACT(act_sendmsg_connect, syscall(SYS_sendmsg, sock, NULL, MSG_FASTOPEN))
+ACT(act_shut_write, shutdown(sock, SHUT_WR))
+ACT(act_shut_read, shutdown(sock, SHUT_RD))
+ACT(act_shut_both, shutdown(sock, SHUT_RDWR))
 ACT(act_mmap, mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANON, -1, 0))
 ACT(act_mmap_exec, mmap(NULL, 4096, PROT_READ | PROT_EXEC,
     MAP_PRIVATE | MAP_ANON, -1, 0))
@@ -254,6 +267,21 @@ test_arguments(void **state)
 	gives(act_lseek, ESPIPE);
 	gives(act_bind, EADDRNOTAVAIL);
 	gives(act_sockopts, 0);
+}
+
+/* A send never connects; a listener is not taken out of its state. */
+static void
+test_masks(void **state)
+{
+	(void)state;
+	gives(act_send, EPIPE);
+	dies(act_send_connect);
+	dies(act_send_high);
+	gives(act_sendmsg, EFAULT);
+	dies(act_sendmsg_connect);
+	gives(act_shut_write, ENOTCONN);
+	dies(act_shut_read);
+	dies(act_shut_both);
 }
 
 /* The table's openat wins over the soft denial; Landlock still says no. */
@@ -448,6 +476,7 @@ main(void)
 		cmocka_unit_test(test_soft),
 		cmocka_unit_test(test_allowed),
 		cmocka_unit_test(test_arguments),
+		cmocka_unit_test(test_masks),
 		cmocka_unit_test(test_landlock),
 		cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_connect),
