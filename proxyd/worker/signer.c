@@ -2,8 +2,9 @@
 /*
  * The worker's side of a signature: a handshake asks, tlskey answers, the loop
  * stands still for at most 250 ms.  After a time-out handshakes fail at once for
- * a second, so that a dead tlskey costs running answers little.  Believes tlskey
- * with the signature only, which the client checks anyway.
+ * a second or until its answer comes, so that a dead tlskey costs running
+ * answers little.  Believes tlskey with the signature only, which the client
+ * checks anyway.
  */
 #include <poll.h>
 
@@ -39,16 +40,17 @@ signer_use(struct worker *w, const uint8_t *name)
 	use.name = name;
 }
 
-/* An answer that nobody waits for any more is dropped. */
+/* A late answer is dropped, but tlskey is alive: it is asked again. */
 static int
 signed_fn(void *arg, struct msgr *r, int fd)
 {
+	struct worker	*w;
 	const uint8_t	*p;
 	uint32_t	 cookie;
 	uint8_t		 error;
 	size_t		 len;
 
-	(void)arg;
+	w = arg;
 	if (fd != -1)
 		close(fd);
 	if (permit_check(r->type, PL_WT, PD_DOWN, 0, r->len, fd != -1) == -1)
@@ -58,6 +60,7 @@ signed_fn(void *arg, struct msgr *r, int fd)
 	p = msg_get_blob(r, SIGN_BYTES, &len);
 	if (msg_end(r) == -1)
 		return -1;
+	w->mute = 0;
 	if (!ask.open || cookie != ask.cookie)
 		return 0;
 	ask.open = 0;
@@ -85,7 +88,7 @@ on_tlskey(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	w = arg;
-	if (msglink_read(&w->tlskey, 4, signed_fn, NULL) == -1) {
+	if (msglink_read(&w->tlskey, 4, signed_fn, w) == -1) {
 		log_warnx("tlskey is gone: no new TLS connection until it is "
 		    "back");
 		signer_drop(w);
@@ -121,7 +124,7 @@ await(struct worker *w, uint64_t until)
 		pfd.fd = w->tlskey.fd;
 		pfd.events = (short)(POLLIN | (r == 1 ? POLLOUT : 0));
 		(void)poll(&pfd, 1, (int)((until - now) / NS_MS) + 1);
-		if (msglink_read(&w->tlskey, 4, signed_fn, NULL) == -1)
+		if (msglink_read(&w->tlskey, 4, signed_fn, w) == -1)
 			return -1;
 	}
 	return 1;

@@ -21,7 +21,8 @@ traffic() {	# 60 calls in flight: streams, uploads, waits
 }
 role_name() { basename "$(readlink /proc/"$1"/exe)"; }
 sweep_all() {
-	{ echo "openai $OKEY"; echo "anthropic $AKEY"; echo "vault $VKEY"; echo "developer $K"; } > "$D/patterns"
+	{ echo "openai $OKEY"; echo "anthropic $AKEY"; echo "vault $VKEY"; echo "developer $K"
+	    echo "listener $(sed -n 3p "$D/tls/server.key")"; } > "$D/patterns"
 	# shellcheck disable=SC2046
 	"$SW" "$D/patterns" $(gw_tree) > "$D/hits"
 	grep '^hit' "$D/hits" | while read -r _ pid name enc count; do
@@ -34,6 +35,7 @@ allowed() {	# ROLE KIND
 	openai|anthropic) row=provider-key ;;
 	vault) row=vault-key ;;
 	developer) row=developer-key ;;
+	listener) row=listener-key ;;
 	esac
 	awk -v row="$row" -v role="$1" '
 	    /^# kind/ { for (i = 3; i <= NF; i++) col[$i] = i - 1 }
@@ -47,8 +49,14 @@ outside() {
 
 VKEY=$(head -c 32 /dev/urandom | base64 | tr -d '\n')
 TAPPASS_VAULT_KEY=$VKEY; export TAPPASS_VAULT_KEY
+sh etc/gencert "$D/tls"
+TP=$(free_port)
+EXTRA_P="listen on 127.0.0.1 port $TP tls certificate \"$D/tls/server.pem\" key \"$D/tls/server.key\""
 WORKERS=2; gw_start
 traffic
+for i in $(seq 10); do
+	curl -s --cacert "$D/tls/ca.pem" -o /dev/null "https://localhost:$TP/health"
+done
 calls=$(ss -Htn state established "( sport = :$PORT )" 2>/dev/null | wc -l)
 [ "$calls" -ge 50 ]; ok $? "$calls client connections in flight"
 total=0 bad= rounds=0
@@ -63,7 +71,7 @@ is "$bad" "" "no secret outside secrets.tbl"
 unlike "$(cat "$D/hits")" '^unreadable' "every process was readable"
 like "$(cat "$D/named")" '^worker developer raw' "the developer's key is seen where it is presented"
 # Controls: planted in each role that must not hold it.
-for role in proxyd keybrokerd worker ledger dial; do
+for role in proxyd keybrokerd worker ledger dial tlskey; do
 	p=$(role_pid $role)
 	c=canary-$(random_word)
 	"$SW" -plant "$c" "$p" && echo "control $c" > "$D/c" &&

@@ -13,6 +13,7 @@ libexec/keybrokerd/ledger:sqlite crypto
 libexec/keybrokerd/ledgerdump:sqlite crypto
 libexec/keybrokerd/egress:curl event_core crypto sodium ssl
 libexec/keybrokerd/dial:
+libexec/keybrokerd/tlskey:crypto
 bin/auditverify:sodium crypto"
 base="c bsd md seccomp m pthread"
 

@@ -3,10 +3,12 @@
 # gateway, kill them or fail; what /proc says of each role; one allowed call
 # passes.  Needs root for ptrace; without it only the /proc part runs.
 . regress/scenario/lib.sh
+sh etc/gencert "$D/tls"
+EXTRA_P="listen on 127.0.0.1 port $(free_port) tls certificate \"$D/tls/server.pem\" key \"$D/tls/server.key\""
 gw_start
 chat gpt-4o-mini hi > /dev/null
 status() { sed -n "s/^$2:[	 ]*//p" /proc/"$1"/status; }
-for role in worker broker ledger egress dial; do
+for role in worker broker ledger egress dial tlskey; do
 	p=$(role_pid $role)
 	is "$(status "$p" Seccomp)" 2 "$role: seccomp filter"
 	is "$(status "$p" NoNewPrivs)" 1 "$role: no_new_privs"
@@ -25,11 +27,11 @@ for role in worker broker ledger egress dial; do
 	bad=$(awk '$2 ~ /w/ && $2 ~ /x/' /proc/"$p"/maps)
 	is "$bad" "" "$role: no writable and executable mapping"
 done
-uids=$(for r in worker broker ledger egress dial; do status "$(role_pid $r)" Uid | cut -f1; done | sort | uniq -d)
+uids=$(for r in worker broker ledger egress dial tlskey; do status "$(role_pid $r)" Uid | cut -f1; done | sort | uniq -d)
 [ "$(id -u)" != 0 ] || is "$uids" "" "no two roles share a uid"
 if [ "$(id -u)" = 0 ] && [ -x out/regress/inject ]; then
 	# inject PID CALL: "killed", "errno N", or "returned N"
-	for role in worker broker ledger egress dial; do
+	for role in worker broker ledger egress dial tlskey; do
 		for call in execve ptrace process_vm_readv openat_passwd socket_inet socket_unix \
 		    connect mmap_exec memfd_create unshare mount bpf io_uring_setup keyctl \
 		    perf_event_open kill_parent fork setuid; do
