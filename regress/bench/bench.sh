@@ -49,10 +49,10 @@ device=$(findmnt -no MAJ:MIN -T "$D" | tr -d ' ')
 
 # --- the programs: each sets pid_NAME and port_NAME -------------------------
 on_core() { c=$1; shift; exec taskset -c "$c" "$@"; }
-reachable() {	# PORT TLS
+reachable() {	# PORT TLS [PATH that answers 2xx]
 	for _ in $(seq 200); do
-		code curl -sk --max-time 2 "http$([ "$2" = 1 ] && echo s)://127.0.0.1:$1/health" \
-		    >/dev/null && return 0
+		curl -sk -o /dev/null ${3:+-f} --max-time 2 \
+		    "http$([ "$2" = 1 ] && echo s)://127.0.0.1:$1${3:-/}" && return 0
 		sleep 0.05
 	done
 	return 1
@@ -138,12 +138,12 @@ END
 }
 # start_gw NAME OUT: two workers, one provider, everything that is on by default
 start_gw() {
-	d=$D/$1 o=$2 plain=$(free_port) port=$(free_port)
+	d=$D/$1 o=$2 port=$(free_port) s=http t=
 	mkdir -p "$d/conf"
+	[ "$CLIENT_TLS" = 0 ] ||
+	    { s=https t="tls certificate \"$cert\" key \"$key\""; }
 	{
-		echo "listen on 127.0.0.1 port $plain"
-		[ "$CLIENT_TLS" = 0 ] ||
-		    echo "listen on 127.0.0.1 port $port class data tls certificate \"$cert\" key \"$key\""
+		echo "listen on 127.0.0.1 port $port $t"
 		echo "workers 2"
 		echo "limit source 4096"
 		echo "grace 1"
@@ -165,10 +165,10 @@ END
 	OPENAI_API_KEY=sk-bench-$(random_word) on_core "$CORE" "$o/sbin/proxyd" -d \
 	    -c "$d/conf" -s "$d/state" > "$d/log" 2>&1 &
 	gpid=$!; started="$started $gpid"
-	B=http://127.0.0.1:$plain gw_pid=$gpid
-	gw_wait || { gw_pid=; tail -n 20 "$d/log" >&2; die "$1 does not start"; }
-	gw_pid=
-	[ "$CLIENT_TLS" = 1 ] || port=$plain
+	if ! reachable "$port" "$CLIENT_TLS" /health/startup || ! kill -0 "$gpid"; then
+		tail -n 20 "$d/log" >&2
+		die "$1 does not start"
+	fi
 	eval "pid_$1=$gpid port_$1=$port ctl_$1=$d/ctl.sock"
 	PROXYD_CONTROL=$d/ctl.sock; export PROXYD_CONTROL
 	keys=$(new_key)	# a key has at most 256 calls open

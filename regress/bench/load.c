@@ -29,6 +29,7 @@
 
 #define HEAD_MAX	8192
 #define KEYS		16
+#define STEP		50	/* handshakes at a time of held streams */
 #define SAMPLES		4000000U
 #define S		1000000000ULL
 #define HEADER	"answers,errors,secs,p50_us,p99_us,first_us,events,cpu_us," \
@@ -335,10 +336,18 @@ run(uint64_t until, uint64_t streams)
 	}
 }
 
+static void	hold(struct conn *, unsigned) __attribute__((noreturn));
+
 static void
-hold(unsigned conns)
+hold(struct conn *c, unsigned conns)
 {
-	run(wire_now() + 60 * S, conns);
+	unsigned	 i;
+
+	for (i = 0; i < conns; i++) {
+		conn_open(&c[i]);
+		if ((i + 1) % STEP == 0 || i + 1 == conns)
+			run(wire_now() + 60 * S, i + 1);
+	}
 	if (opened < conns || errors > 0)
 		errx(1, "%llu of %u streams, %llu errors",
 		    (unsigned long long)opened, conns,
@@ -378,7 +387,7 @@ measure(double secs, unsigned warm, pid_t tree, int core)
 	    100.0 * (double)self / wall);
 }
 
-static void
+static struct conn *
 prepare(unsigned conns, const char *model, char *keys, size_t bytes)
 {
 	struct conn	*c;
@@ -395,10 +404,9 @@ prepare(unsigned conns, const char *model, char *keys, size_t bytes)
 	if (whole.us == NULL || byte1.us == NULL || c == NULL)
 		err(1, NULL);
 	ep = epoll_create1(0);
-	for (i = 0; i < conns; i++) {
+	for (i = 0; i < conns; i++)
 		c[i].req = &requests[i % nkeys];
-		conn_open(&c[i]);
-	}
+	return c;
 }
 
 int
@@ -407,8 +415,9 @@ main(int argc, char **argv)
 	static char	 none[] = "none";
 	const char	*model;
 	char		*keys;
+	struct conn	*c;
 	double		 secs;
-	unsigned	 conns, warm;
+	unsigned	 conns, i, warm;
 	size_t		 bytes;
 	int		 ch, core;
 	pid_t		 tree;
@@ -441,10 +450,11 @@ main(int argc, char **argv)
 		}
 	if (conns == 0 || server.sin_port == 0)
 		errx(2, "load: no connections or no port");
-	prepare(conns, model, keys, bytes);
+	c = prepare(conns, model, keys, bytes);
 	if (holding)
-		hold(conns);
-	else
-		measure(secs, warm, tree, core);
+		hold(c, conns);
+	for (i = 0; i < conns; i++)
+		conn_open(&c[i]);
+	measure(secs, warm, tree, core);
 	return 0;
 }
