@@ -15,6 +15,7 @@
 
 #include "common/compat/compat.h"
 #include "common/ipc/msg.h"
+#include "common/log/log.h"
 
 #define QUEUE_DEFAULT	(256 * 1024)
 #define FDS_MAX		8	/* taken from the kernel so as to close them */
@@ -309,7 +310,7 @@ die(struct msglink *l)
 		packet_free(q);
 	}
 	l->tail = NULL;
-	l->queued = 0;
+	l->queued = l->fds = 0;
 }
 
 /*
@@ -391,6 +392,7 @@ msg_sendv(struct msglink *l, uint16_t type, const void *p, size_t len, int fd)
 		memcpy(q->buf + q->len + MSG_HEAD, p, len);
 	q->len += len + MSG_HEAD;
 	q->count++;
+	l->fds += fd != -1;
 	l->queued += len + MSG_HEAD;
 	return 0;
 }
@@ -461,6 +463,7 @@ msglink_flush(struct msglink *l)
 		if (l->head == NULL)
 			l->tail = NULL;
 		l->queued -= q->len;
+		l->fds -= q->fd != -1;
 		l->sent += q->count;
 		packet_free(q);
 	}
@@ -541,7 +544,10 @@ packet_fds(struct msghdr *mh, int *fd)
 	return total;
 }
 
-/* One recvmsg into buf; -1 with errno, 0 at the end, else the length. */
+/*
+ * One recvmsg into buf; -1 with errno (EMFILE: a good packet whose descriptor
+ * found no number here), 0 at the end, else the length.
+ */
 static ssize_t
 packet_recv(int s, uint8_t *buf, size_t size, int *fd)
 {
@@ -552,7 +558,7 @@ packet_recv(int s, uint8_t *buf, size_t size, int *fd)
 	struct msghdr	 mh;
 	struct iovec	 iov;
 	ssize_t		 n;
-	int		 tries;
+	int		 total, tries;
 
 	*fd = -1;
 	tries = 0;
@@ -570,11 +576,14 @@ packet_recv(int s, uint8_t *buf, size_t size, int *fd)
 	    (errno == ECONNRESET && tries++ < RESETS_MAX)));
 	if (n == -1)
 		return -1;
-	if (packet_fds(&mh, fd) > 1 ||
+	total = packet_fds(&mh, fd);
+	if (total > 1 ||
 	    (mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
 		if (*fd != -1)
 			close(*fd);
-		errno = EBADMSG;
+		errno = total == 0 && (mh.msg_flags & MSG_TRUNC) == 0 ?
+		    EMFILE : EBADMSG;
+		*fd = -1;
 		return -1;
 	}
 	if (n == 0 && *fd != -1)
@@ -598,6 +607,10 @@ msglink_read(struct msglink *l, int maxpackets, msg_fn fn, void *arg)
 		n = packet_recv(l->fd, buf, sizeof(buf), &fd);
 		if (n == -1 && errno == EAGAIN)
 			break;
+		if (n == -1 && errno == EMFILE && l->tolerant) {
+			log_warnx("no descriptors left: a message is lost");
+			continue;
+		}
 		count = n <= 0 ? -1 : msg_packet(buf, n, fd, fn, arg);
 		if (n > 0)
 			explicit_bzero(buf, n);

@@ -72,7 +72,9 @@ struct msglink {
 	size_t		 maxqueue;	/* bytes; beyond: msg_send fails */
 	size_t		 queued;	/* bytes waiting now */
 	struct msgq	*head, *tail;
+	size_t		 fds;		/* descriptors waiting now */
 	uint64_t	 sent, got;	/* messages, for status */
+	int		 tolerant;	/* owner's: see msglink_read */
 	int		 dead;		/* EOF or error seen */
 };
 
@@ -95,6 +97,8 @@ int	 msglink_flush(struct msglink *);
  * fn returns 0, or -1 to stop: the link is then marked dead.  A malformed
  * packet (short header, lengths that do not add up, MSG_TRUNC, MSG_CTRUNC, more
  * than one descriptor, a descriptor with several messages) marks the link dead.
+ * A tolerant link survives MSG_CTRUNC, which is what a process sees that has
+ * no descriptor number left: that packet alone is dropped, and logged.
  * Returns the number of messages, -1 once the link is dead.
  */
 typedef int (*msg_fn)(void *arg, struct msgr *, int fd);

@@ -30,6 +30,8 @@
 #define QUEUE_LEDGER	(2 * 1024 * 1024)
 #define QUEUE_EGRESS	(8 * 1024 * 1024)
 #define QUEUE_OTHER	(512 * 1024)
+#define FDS_WAITING	64		/* link ends unsent to one peer */
+#define FDS_LINKS	768		/* of 1024 numbers: the rest adopt peers */
 
 /* A link and whose it is. */
 struct port {
@@ -219,12 +221,16 @@ port_close(struct port *p)
 }
 
 /* ---- the outbox -------------------------------------------------------- */
+/* The worker is told, and its row is free again. */
 static void
 no_link(const struct out *it)
 {
-	struct msgw	 w;
+	struct broker_link	*row;
+	struct msgw		 w;
 
-	log_warn("socketpair");
+	row = peers_find(broker, it->to.index, it->link);
+	if (row != NULL)
+		memset(row, 0, sizeof(*row));
 	msg_open(&w, M_NOLINK);
 	msg_put_u32(&w, it->cookie);
 	msg_put_u16(&w, it->provider);
@@ -233,27 +239,56 @@ no_link(const struct out *it)
 	(void)msg_send(&port(FROM_WORKER, it->to.index)->l, &w, -1);
 }
 
-/* One end to the worker, one to the egress; neither side made it. */
+/* Does this peer leave descriptors unread, so that they stay ours? */
+static int
+is_slow(struct msglink *l)
+{
+	return l->fds >= FDS_WAITING && msglink_flush(l) != 0 &&
+	    l->fds >= FDS_WAITING;
+}
+
+/*
+ * One end to the worker, one to the egress; neither side made it.  Neither can
+ * use up our descriptors by asking and not reading.
+ */
 static void
 make_link(const struct out *it)
 {
+	struct msglink	*down, *up;
 	struct msgw	 w;
 	int		 fd[2];
 
+	down = &port(FROM_WORKER, it->to.index)->l;
+	up = &port(FROM_EGRESS, it->egress)->l;
+	if (is_slow(down) || is_slow(up)) {
+		no_link(it);
+		return;
+	}
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
 	    fd) == -1) {
+		log_warn("socketpair");
+		no_link(it);
+		return;
+	}
+	if (fd[0] >= FDS_LINKS || fd[1] >= FDS_LINKS) {
+		close(fd[0]);
+		close(fd[1]);
 		no_link(it);
 		return;
 	}
 	msg_open(&w, M_EG_LINKED);
 	msg_put_u32(&w, it->link);
 	msg_put_u64(&w, it->instance);
-	(void)msg_send(&port(FROM_EGRESS, it->egress)->l, &w, fd[1]);
+	if (msg_send(up, &w, fd[1]) == -1) {
+		close(fd[0]);
+		no_link(it);
+		return;
+	}
 	msg_open(&w, M_LINKED);
 	msg_put_u32(&w, it->cookie);
 	msg_put_u32(&w, it->link);
 	msg_put_u16(&w, it->provider);
-	(void)msg_send(&port(FROM_WORKER, it->to.index)->l, &w, fd[0]);
+	(void)msg_send(down, &w, fd[0]);
 }
 
 /* A queue that is full means a peer that does not read: the link goes. */
@@ -438,6 +473,7 @@ main(int argc, char **argv)
 	role_confine(&exec, &broker_sandbox, missing, sizeof(missing), &bits);
 	port_open(FROM_PARENT, 0, ROLE_FD_CHANNEL);
 	role_ready(&ports[0].l, bits, missing);
+	ports[0].l.tolerant = 1;
 	loop();
 	broker_free(broker);
 	return 0;

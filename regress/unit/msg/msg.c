@@ -3,6 +3,7 @@
  * Packets as a hostile peer sends them, and as our own ends do: put and get,
  * coalescing, bounds, descriptors.
  */
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -462,6 +463,55 @@ test_peer_gone(void **state)
 	msglink_close(&a);
 }
 
+/* Without a free number a tolerant link loses a message, another one ends. */
+static void
+no_number(int tolerant)
+{
+	struct msglink	 a, b;
+	struct rlimit	 rl;
+	struct seen	 s;
+	rlim_t		 was;
+	int		 fd[2], before, n;
+
+	before = open_fds();
+	assert_int_equal(msg_pair(fd), 0);
+	msglink_init(&a, fd[0], 0);
+	msglink_init(&b, fd[1], 0);
+	b.tolerant = tolerant;
+	assert_int_equal(msg_sendv(&a, 7, "x", 1, dup(0)), 0);
+	assert_int_equal(msg_sendv(&a, 8, "y", 1, -1), 0);
+	assert_int_equal(a.fds, 1);
+	assert_int_equal(msglink_flush(&a), 0);
+	assert_int_equal(a.fds, 0);
+	n = dup(0);
+	close(n);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &rl), 0);
+	was = rl.rlim_cur;
+	rl.rlim_cur = (rlim_t)n;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &rl), 0);
+	memset(&s, 0, sizeof(s));
+	assert_int_equal(msglink_read(&b, 4, on_message, &s),
+	    tolerant ? 1 : -1);
+	rl.rlim_cur = was;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &rl), 0);
+	assert_int_equal(s.count, tolerant);
+	assert_int_equal(s.fds, 0);
+	assert_int_equal(b.dead, !tolerant);
+	if (tolerant)
+		assert_int_equal(s.type[0], 8);
+	msglink_close(&a);
+	msglink_close(&b);
+	assert_int_equal(open_fds(), before);
+}
+
+static void
+test_no_number(void **state)
+{
+	(void)state;
+	no_number(0);
+	no_number(1);
+}
+
 int
 main(void)
 {
@@ -476,6 +526,7 @@ main(void)
 		cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_stop),
 		cmocka_unit_test(test_last_words),
+		cmocka_unit_test(test_no_number),
 		cmocka_unit_test(test_peer_gone)
 	};
 
