@@ -197,7 +197,8 @@ deb: all
 	@MAKE="${MAKE}" sh mk/deb.sh
 # The chart, rendered, linted and checked (regress/peers/helm.t.sh).
 helm:
-	@sh mk/helm.sh
+	@mkdir -p obj/peers
+	@cd obj/peers && sh ../../regress/peers/helmtools.sh go/helm
 	@sh regress/peers/helm.t.sh
 
 # --- regress ----------------------------------------------------------------
@@ -205,6 +206,10 @@ provider: out/regress/provider
 out/regress/provider: regress/scenario/provider/*.c ${LIBCOMMON}
 	@mkdir -p out/regress
 	${CC} ${ALL_CFLAGS} ${LDFLAGS} -o $@ regress/scenario/provider/*.c ${LIBCOMMON} -ltls -levent_core -lcrypto ${LIB_BASE}
+
+out/regress/kmsdrive: regress/peers/kmsdrive.c regress/unit/kms/drive.c out/lib/libkms.a ${LIBCOMMON}
+	@mkdir -p out/regress
+	${CC} ${ALL_CFLAGS} ${LDFLAGS} -o $@ regress/peers/kmsdrive.c regress/unit/kms/drive.c out/lib/libkms.a ${LIBCOMMON} ${LIB_KMS}
 
 tools: out/regress/inject out/regress/sweep out/regress/tlsconn
 out/regress/tlsconn: regress/scenario/tlsconn.c

@@ -109,11 +109,13 @@ new_store(void)
 }
 
 int
-https_init(const void *pem, size_t len, int sealed, char *why, size_t size)
+https_init(const void *pem, size_t len, char *why, size_t size)
 {
-	/* libcurl before 8.0 calls connect() all the same (decisions X6). */
-	believes = !sealed ||
-	    curl_version_info(CURLVERSION_NOW)->version_num >= 0x080000;
+	/*
+	 * Before 8.0 libcurl calls connect() all the same: the filter answers
+	 * EINPROGRESS, which it takes for what it should be (decisions X6).
+	 */
+	believes = curl_version_info(CURLVERSION_NOW)->version_num >= 0x080000;
 	multi = curl_multi_init();
 	store = new_store();
 	if (multi == NULL || store == NULL || fill(store, pem, len) == -1) {

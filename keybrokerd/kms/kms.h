@@ -94,9 +94,9 @@ int	 facts_true(const char *name);
 /* ---- https_curl.c: TLS over a descriptor that dial connected -------------- */
 struct https;
 
-/* Before sealing.  sealed: the filter will answer connect() (decisions X6).
- * pem may be empty; then TLS never verifies.  -1 with a sentence. */
-int	 https_init(const void *pem, size_t len, int sealed, char *why, size_t);
+/* Before sealing.  pem may be empty; then TLS never verifies.  -1 with a
+ * sentence. */
+int	 https_init(const void *pem, size_t len, char *why, size_t);
 /* Believe these certificates, and the bundle no longer.  -1: none in there. */
 int	 https_trust(const void *pem, size_t len);
 /* Owns fd.  NULL: *class and a sentence.  Deadlines are of poll_now(). */

@@ -63,8 +63,8 @@ check(struct kms *k)
 	if (k->op != KMS_FETCH && text_context(k->context,
 	    k->contextlen) == NULL)
 		return text_say(k, KC_CONFIG, "the context is malformed");
-	if ((k->op == KMS_WRAP || k->op == KMS_GENERATE) &&
-	    k->keylen != KMS_KEY_LEN)
+	if ((k->op == KMS_WRAP || (k->op == KMS_GENERATE &&
+	    k->uri.back != KB_AWS)) && k->keylen != KMS_KEY_LEN)
 		return text_say(k, KC_CONFIG, "no key of 32 bytes to wrap");
 	if (k->op == KMS_UNWRAP && k->wrappedlen == 0)
 		return text_say(k, KC_INVALID, "there is no wrapped key");

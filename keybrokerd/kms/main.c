@@ -72,7 +72,7 @@ main(void)
 	if (arena_init() == -1)
 		fatal("secret memory");
 	pem = content(ROLE_FD_EXTRA, BUNDLE_MAX, &pemlen);
-	if (https_init(pem, any_tls(&targets) ? pemlen : 0, 1, text,
+	if (https_init(pem, any_tls(&targets) ? pemlen : 0, text,
 	    sizeof(text)) == -1)
 		fatalx("%s", text);
 	free(pem);
