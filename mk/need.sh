@@ -10,8 +10,9 @@ build="gcc libc6-dev make bison libtls-dev libcurl4-openssl-dev libssl-dev
 run="ca-certificates curl"
 regress="libcmocka-dev perl mandoc clang-14 libclang-rt-14-dev cppcheck
     codespell strace spin python3-minimal sqlite3 binutils procps bmake
-    iproute2 openssl"
-peers="python3-venv nodejs npm testssl.sh"
+    iproute2 openssl systemd"
+deploy="debootstrap dpkg-dev python3-yaml"
+peers="python3-venv nodejs npm testssl.sh $deploy"
 bench="nginx haproxy perl openssl curl util-linux"
 [ "$(uname -s)" = Linux ] || exit 0
 command -v dpkg-query >/dev/null 2>&1 || exit 0
@@ -24,7 +25,8 @@ for set in "$@"; do
 	bench) want="$want $bench" ;;
 	peers)
 		# A node that is no Debian package (nvm, image) serves as well.
-		command -v npm >/dev/null 2>&1 && peers="python3-venv testssl.sh"
+		command -v npm >/dev/null 2>&1 &&
+		    peers="python3-venv testssl.sh $deploy"
 		want="$want $peers" ;;
 	esac
 done
