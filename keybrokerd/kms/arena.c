@@ -71,12 +71,25 @@ arena_printf(const char *fmt, ...)
 	return to;
 }
 
+size_t
+arena_mark(void)
+{
+	return used;
+}
+
+void
+arena_release(size_t mark)
+{
+	if (base != NULL && mark <= used) {
+		sodium_memzero(base + mark, used - mark);
+		used = mark;
+	}
+}
+
 void
 arena_wipe(void)
 {
-	if (base != NULL)
-		sodium_memzero(base, used);
-	used = 0;
+	arena_release(0);
 }
 
 /* jansson's blocks stay where they are and are wiped when they are freed. */

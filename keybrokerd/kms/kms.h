@@ -80,6 +80,9 @@ void	*arena_new(size_t);		/* zeroed, lives to the end; NULL full */
 char	*arena_dup(const void *, size_t);	/* with a NUL behind */
 char	*arena_printf(const char *, ...) __attribute__((format(printf, 1, 2)));
 void	 arena_wipe(void);		/* at the end; nothing may follow */
+/* For whoever runs many exchanges: wipes what was made since the mark. */
+size_t	 arena_mark(void);
+void	 arena_release(size_t mark);
 
 /* ---- facts.c: variables and files that the parent sent ------------------- */
 /* Reads fd (closed here); -1: full, too long, no such variable. */
