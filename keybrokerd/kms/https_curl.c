@@ -31,6 +31,8 @@ struct https {
 
 static CURLM		*multi;
 static X509_STORE	*store;
+static const void	*bundle;	/* read when it is first needed */
+static size_t		 bundlelen;
 static int		 believes;
 
 static curl_socket_t
@@ -117,8 +119,9 @@ https_init(const void *pem, size_t len, char *why, size_t size)
 	 */
 	believes = curl_version_info(CURLVERSION_NOW)->version_num >= 0x080000;
 	multi = curl_multi_init();
-	store = new_store();
-	if (multi == NULL || store == NULL || fill(store, pem, len) == -1) {
+	bundle = pem;
+	bundlelen = len;
+	if (multi == NULL) {
 		strlcpy(why, "out of memory", size);
 		return -1;
 	}
@@ -138,6 +141,18 @@ https_trust(const void *pem, size_t len)
 	X509_STORE_free(store);
 	store = s;
 	return 0;
+}
+
+/* The operator's own certificates, else the bundle. */
+static int
+believe(void)
+{
+	if (store == NULL && (store = new_store()) != NULL &&
+	    fill(store, bundle, bundlelen) == -1) {
+		X509_STORE_free(store);
+		store = NULL;
+	}
+	return store == NULL ? -1 : 0;
 }
 
 /* ---- opening ------------------------------------------------------------- */
@@ -290,7 +305,8 @@ https_open(const struct kms_target *t, const char *host, int fd,
 
 	*class = KC_UNAVAILABLE;
 	h = arena_new(sizeof(*h));
-	if (h == NULL || (h->easy = curl_easy_init()) == NULL) {
+	if (h == NULL || believe() == -1 ||
+	    (h->easy = curl_easy_init()) == NULL) {
 		close(fd);
 		strlcpy(why, "out of memory", size);
 		return NULL;

@@ -97,7 +97,8 @@ int	 facts_true(const char *name);
 /* ---- https_curl.c: TLS over a descriptor that dial connected -------------- */
 struct https;
 
-/* Before sealing.  pem may be empty; then TLS never verifies.  -1 with a
+/* Before sealing.  pem is kept and read at the first connection, a tenth of a
+ * second of work; it may be empty: then TLS never verifies.  -1 with a
  * sentence. */
 int	 https_init(const void *pem, size_t len, char *why, size_t);
 /* Believe these certificates, and the bundle no longer.  -1: none in there. */

