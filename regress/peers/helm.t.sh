@@ -102,4 +102,62 @@ for line in yaml.safe_load(open(sys.argv[1]))["llm-secrets"]["script"]: print(li
 else
 	diag "SKIPPED parsing of values and the GitLab job: no python3-yaml"
 fi
+# --- the pod's process, with the pod's volumes -----------------------------------
+# Below $D/pod instead of /; as the chart's user, without a capability; the
+# Secret volume as the kubelet writes it: files behind ..data, mode 0440.
+volume() {
+	v=$D/pod/etc/proxyd/secrets
+	mkdir -p "$v/..$1"
+	printf %s "$2" > "$v/..$1/OPENAI_API_KEY"
+	chown -R 0:65532 "$v"; chmod 750 "$v/..$1"; chmod 440 "$v/..$1/OPENAI_API_KEY"
+	ln -s "..$1" "$v/..data_tmp" && mv -T "$v/..data_tmp" "$v/..data"
+	[ -L "$v/OPENAI_API_KEY" ] || ln -s ..data/OPENAI_API_KEY "$v/OPENAI_API_KEY"
+}
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null 2>&1 &&
+    setpriv --reuid=65532 --regid=65532 --clear-groups \
+    test -x "$OUT/libexec/proxyd/worker"; then
+	provider_start
+	PORT=$(free_port)
+	B=http://127.0.0.1:$PORT
+	mkdir -p "$D/pod/etc/proxyd/conf" "$D/pod/var/lib/proxyd" "$D/pod/run/proxyd"
+	chmod 711 "$D"
+	for f in proxyd.conf keybrokerd.conf; do
+		sed -e "s,\"/\(etc\|var\|run\)/,\"$D/pod/\1/,; s/port 9620/port $PORT/" \
+		    -e "s/0\.0\.0\.0/127.0.0.1/; s/ insecure\$//" \
+		    -e "s,https://api.openai.com,http://127.0.0.1:$PPORT," \
+		    "$D/$f" > "$D/pod/etc/proxyd/conf/$f"
+	done
+	chmod 644 "$D"/pod/etc/proxyd/conf/*
+	chown 0:65532 "$D/pod/var/lib/proxyd"; chmod 2775 "$D/pod/var/lib/proxyd"
+	chown 0:65532 "$D/pod/run/proxyd"; chmod 2777 "$D/pod/run/proxyd"
+	one=sk-test-$(random_word) two=sk-test-$(random_word)
+	volume 2026_01 "$one"
+	pod="setpriv --reuid=65532 --regid=65532 --clear-groups --bounding-set=-all
+	    --inh-caps=-all --no-new-privs"
+	PROXYD_CONTROL=$D/pod/run/proxyd/ctl.sock
+	export PROXYD_CONTROL
+	# shellcheck disable=SC2086
+	$pod "$OUT/sbin/proxyd" -d -c "$D/pod/etc/proxyd/conf" \
+	    -s "$D/pod/var/lib/proxyd/state" > "$D/log" 2>&1 &
+	gw_pid=$!
+	gw_wait; ok $? "the pod's process starts"
+	for h in live ready startup; do
+		is "$(code curl -s "$B/health/$h")" 200 "probe $h"
+	done
+	# shellcheck disable=SC2086
+	K=$($pod "$OUT/sbin/proxyctl" -j key create --agent default --email a@b |
+	    sed -n 's/.*"api_key":"\([^"]*\)".*/\1/p')
+	like "$(chat gpt-4o-mini hello)" '"content"' "a call is answered"
+	like "$(cat "$D/provider.log")" "$one" "with the key of the volume"
+	volume 2026_02 "$two"
+	sleep 2
+	chat gpt-4o-mini hello > /dev/null
+	like "$(tail -n 2 "$D/provider.log")" "$two" \
+	    "the kubelet's change is in use: no rollout"
+	gw_stop
+	is "$gw_status" 0 "it ends well"
+else
+	diag "SKIPPED the pod's process: needs root to become its user, and a" \
+	    "checkout that others may enter"
+fi
 finish
