@@ -47,6 +47,9 @@ static int			 believes;	/* see is_connected() */
 
 static void	on_event(int, short, void *);
 
+/* OpenSSL's; LibreSSL has none. */
+int		SSL_free_buffers(SSL *) __attribute__((weak));
+
 /* ---- libcurl asks ------------------------------------------------------ */
 
 static curl_socket_t
@@ -448,14 +451,34 @@ upstream_send(struct upstream *u, const void *p, size_t n, size_t *sent)
 	}
 }
 
+/*
+ * A session ticket that comes after the request makes OpenSSL take a buffer for
+ * an answer to it, which RELEASE_BUFFERS gives back at the next write only:
+ * 16 KB for as long as a stream runs.
+ */
+static void
+slim(struct upstream *u)
+{
+	struct curl_tlssessioninfo	*info;
+
+	if (SSL_free_buffers == NULL || curl_easy_getinfo(u->easy,
+	    CURLINFO_TLS_SSL_PTR, &info) != CURLE_OK || info == NULL ||
+	    info->backend != CURLSSLBACKEND_OPENSSL || info->internals == NULL)
+		return;
+	(void)SSL_free_buffers(info->internals);
+}
+
 enum upstream_io
 upstream_recv(struct upstream *u, void *p, size_t n, size_t *got)
 {
 	*got = 0;
 	switch (curl_easy_recv(u->easy, p, n, got)) {
 	case CURLE_OK:
+		if (*got < n)
+			slim(u);
 		return *got > 0 ? UPSTREAM_OK : UPSTREAM_EOF;
 	case CURLE_AGAIN:
+		slim(u);
 		return UPSTREAM_AGAIN;
 	default:
 		return UPSTREAM_ERROR;

@@ -20,13 +20,31 @@ quiet(struct wlink *l)
 {
 	uint8_t	 c;
 
-	if (l->in.have != l->in.used)
+	if (l->in != NULL && l->in->have != l->in->used)
 		return 0;
 	if (l->readable && (recv(l->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) != -1 ||
 	    (errno != EAGAIN && errno != EWOULDBLOCK)))
 		return 0;
 	l->readable = 0;
 	return 1;
+}
+
+/* What a link read is an answer's text: wiped. */
+static void
+slim(struct wlink *l)
+{
+	if (l->in == NULL)
+		return;
+	explicit_bzero(l->in, sizeof(*l->in));
+	free(l->in);
+	l->in = NULL;
+}
+
+void
+pool_slim(struct wlink *l)
+{
+	if (l->in != NULL && l->in->have == l->in->used)
+		slim(l);
 }
 
 static void
@@ -65,7 +83,6 @@ link_make(struct worker *w, int fd, uint32_t id, uint16_t provider)
 	l->provider = provider;
 	l->writable = 1;
 	l->since = poll_now();
-	link_reset(&l->in);
 	if (event_assign(&l->ev, w->base, fd, EV_READ | EV_WRITE | EV_CLOSED |
 	    EV_ET | EV_PERSIST, on_link, l) == -1 ||
 	    event_add(&l->ev, NULL) == -1) {
@@ -210,6 +227,7 @@ pool_idle(struct wlink *l)
 	l->since = poll_now();
 	TAILQ_REMOVE(&w->busy, l, entry);
 	TAILQ_INSERT_HEAD(&w->idle, l, entry);
+	pool_slim(l);
 	if (!quiet(l))
 		pool_kill(l);
 }
@@ -240,7 +258,7 @@ void
 pool_free(struct wlink *l)
 {
 	wbuf_free(&l->out);
-	explicit_bzero(&l->in, sizeof(l->in));
+	slim(l);
 	free(l);
 }
 

@@ -138,18 +138,24 @@ pull(struct wlink *l)
 	size_t	 room;
 	ssize_t	 n;
 
-	p = link_room(&l->in, &room);
+	if (l->in == NULL) {
+		if ((l->in = malloc(sizeof(*l->in))) == NULL)
+			return -1;
+		link_reset(l->in);
+	}
+	p = link_room(l->in, &room);
 	if (room == 0)
 		return 1;
 	do {
 		n = recv(l->fd, p, room, MSG_DONTWAIT);
 	} while (n == -1 && errno == EINTR);
 	if (n > 0) {
-		link_got(&l->in, n);
+		link_got(l->in, n);
 		return 1;
 	}
 	if (n == -1 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
 		l->readable = 0;
+		pool_slim(l);
 		return 0;
 	}
 	return -1;
@@ -181,7 +187,7 @@ take_frames(struct conn *c)
 			k->blocked = 1;
 			return 1;
 		}
-		r = link_next(&l->in, &f);
+		r = l->in == NULL ? 0 : link_next(l->in, &f);
 		if (r == 0)
 			return 1;
 		if (r == -1) {

@@ -249,7 +249,7 @@ struct wlink {
 	uint64_t	 since;		/* idle since */
 	int		 readable, writable, dead;
 	struct wbuf	 out;
-	struct linkr	 in;
+	struct linkr	*in;		/* NULL: nothing of a frame is here */
 };
 TAILQ_HEAD(wlinks, wlink);
 
@@ -526,6 +526,8 @@ void	 ask_lost(struct conn *, const char *);
 struct wlink *pool_take(struct worker *, struct conn *, int *err);
 void	 pool_linked(struct worker *, struct msgr *, int fd);
 void	 pool_nolink(struct worker *, struct msgr *);
+/* Gives the memory of frames back if no part of one is left there. */
+void	 pool_slim(struct wlink *);
 void	 pool_idle(struct wlink *);	/* after a complete exchange */
 void	 pool_kill(struct wlink *);
 void	 pool_free(struct wlink *);
