@@ -302,7 +302,7 @@ on_socket(void *arg, int fd, short revents)
 	 */
 	if (error == 0 && connect(fd, (struct sockaddr *)
 	    &a->target->addrs.addr[i], a->target->addrs.len[i]) == -1 &&
-	    errno != EISCONN)
+	    errno != EISCONN && errno != EINPROGRESS)
 		error = errno;
 	if (error == 0) {
 		win(a, i);
