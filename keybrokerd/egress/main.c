@@ -13,6 +13,7 @@
 #include "common/log/log.h"
 #include "common/proc/role.h"
 #include "keybrokerd/egress/egress.h"
+#include "keybrokerd/egress/upstream.h"
 
 #define BUNDLE_MAX	(8 * 1024 * 1024)
 
@@ -66,6 +67,7 @@ main(void)
 	base = event_base_new();
 	if (base == NULL)
 		fatalx("event base");
+	context_share();
 	if (upstream_init(base, pem, len, text, sizeof(text)) == -1)
 		fatalx("%s", text);
 	free(pem);

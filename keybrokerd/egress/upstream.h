@@ -34,6 +34,10 @@ typedef void (*upstream_open_fn)(void *, int end, const char *text);
 /* The provider's descriptor is readable, or writable. */
 typedef void (*upstream_io_fn)(void *, int writable);
 
+/* context_linux.c: all connections of this process, to one provider with one
+ * set of options, share the library's context.  Once, before upstream_init. */
+void	 context_share(void);
+
 /*
  * Before sealing: everything that needs a socket, a file or the library's
  * start.  pem: trusted certificates; none of them, and TLS never verifies.
