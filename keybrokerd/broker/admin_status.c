@@ -134,7 +134,7 @@ workers(struct broker *b, struct text *t)
 		w = &b->workers[i];
 		if (!w->p.up)
 			continue;
-		for (k = links = 0; k < WORKER_LINKS; k++)
+		for (k = links = 0; k < LINK_ROWS; k++)
 			links += w->link[k].id != 0;
 		key_time(w->start, when);
 		add(t, "slot %u generation %u %s since %s: %u calls, "

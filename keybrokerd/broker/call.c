@@ -261,7 +261,6 @@ adopt(struct broker *b, struct call *c, const struct ask *a)
 		return;
 	c->egress = (uint16_t)(e - b->egress);
 	c->egress_gen = e->p.gen;
-	l->used = b->now;
 	l->call = table_index(b, c) + 1;
 	table_link(b, c, a->link);
 }

@@ -54,6 +54,9 @@ static const struct refusal_row refusals[REFUSE_MAX] = {
 	[REFUSE_LENGTH] = { 413, "request_too_large", "request_too_large",
 	    "request_too_large", "The request body is larger than 32 MiB.",
 	    0, 1 },
+	[REFUSE_EMPTY] = { 400, "invalid_request_error",
+	    "invalid_request_error", "empty_body", "The request has no body.",
+	    0, 1 },
 	[REFUSE_DEADLINE] = { 503, "api_error", "api_error", "late",
 	    "The call's time was over before it could be recorded.", 1, 0 },
 	[REFUSE_KEY_CALLS] = { 429, "rate_limit_error", "rate_limit_error",
@@ -333,6 +336,14 @@ check_length(struct facts *f)
 	return f->a->length <= BODY_MAX ? REFUSE_NONE : REFUSE_LENGTH;
 }
 
+/* Not at ADMIT: the length of a chunked body is not known there. */
+static enum refusal
+check_empty(struct facts *f)
+{
+	return f->a->length != 0 || f->a->kind == KIND_LIST ? REFUSE_NONE :
+	    REFUSE_EMPTY;
+}
+
 static enum refusal
 check_deadline(struct facts *f)
 {
@@ -397,8 +408,8 @@ static const check_fn who_checks[] = {
 static const check_fn call_checks[] = {
 	check_closing, check_gate, check_authn, check_role, check_text,
 	check_route, check_kind, check_method, check_provider, check_path,
-	check_scope, check_nokey, check_link, check_length, check_deadline, check_space,
-	check_budget, check_worker, check_steps,
+	check_scope, check_nokey, check_link, check_length, check_empty, check_deadline,
+	check_space, check_budget, check_worker, check_steps,
 };
 
 static void

@@ -9,11 +9,11 @@
 
 #include "keybrokerd/broker/broker.h"
 
-#define LINK_BITS	10		/* WORKER_LINKS rows */
-#define LINK_ROW	(WORKER_LINKS - 1)
+#define LINK_BITS	11		/* LINK_ROWS rows */
+#define LINK_ROW	((1U << LINK_BITS) - 1)
 #define LINK_SEQ	((1U << (32 - LINK_BITS)) - 1)
 
-_Static_assert(WORKER_LINKS == 1 << LINK_BITS, "a link's id ends in its row");
+_Static_assert(LINK_ROWS <= 1 << LINK_BITS, "a link's id ends in its row");
 
 /* ---- links ------------------------------------------------------------- */
 struct broker_link *
@@ -21,41 +21,25 @@ peers_find(struct broker *b, uint16_t worker, uint32_t id)
 {
 	struct broker_link	*l;
 
+	if ((id & LINK_ROW) >= LINK_ROWS)
+		return NULL;
 	l = &b->workers[worker].link[id & LINK_ROW];
 	return id != 0 && l->id == id ? l : NULL;
 }
 
-/* Does a live call still need this link? */
+/*
+ * A free row; -1 none.  A row is never taken over while the egress holds the
+ * link: the broker would forget what it can still count and refuse.
+ */
 static int
-in_use(const struct broker *b, const struct broker_link *l)
+free_row(const struct worker *w)
 {
-	const struct call	*c;
+	int	 i;
 
-	if (l->call == 0)
-		return 0;
-	c = &b->calls[l->call - 1];
-	return c->state != CS_FREE && c->ask.link == l->id &&
-	    c->state != CS_CLOSING;
-}
-
-/* A free row, else the idle one that was not used for longest; -1 none. */
-static int
-free_row(const struct broker *b, const struct worker *w)
-{
-	uint64_t	 oldest;
-	int		 i, best;
-
-	best = -1;
-	oldest = NEVER;
-	for (i = 0; i < WORKER_LINKS; i++) {
+	for (i = 0; i < LINK_ROWS; i++)
 		if (w->link[i].id == 0)
 			return i;
-		if (w->link[i].used < oldest && !in_use(b, &w->link[i])) {
-			oldest = w->link[i].used;
-			best = i;
-		}
-	}
-	return best;
+	return -1;
 }
 
 /* An id for that row which no worker's link has. */
@@ -137,7 +121,7 @@ peers_link(struct broker *b, uint16_t worker, struct msgr *m,
 	}
 	w = &b->workers[worker];
 	e = linkable(b, provider, text, sizeof(text));
-	at = e == NULL ? -1 : free_row(b, w);
+	at = e == NULL ? -1 : free_row(w);
 	if (e != NULL && at == -1)
 		strlcpy(text, "This worker has too many links.", sizeof(text));
 	if (at == -1) {
@@ -147,7 +131,6 @@ peers_link(struct broker *b, uint16_t worker, struct msgr *m,
 	memset(&w->link[at], 0, sizeof(w->link[at]));
 	w->link[at].id = new_id(b, at);
 	w->link[at].provider = provider;
-	w->link[at].used = b->now;
 	outbox_link(o, worker, (uint16_t)(e - b->egress), cookie,
 	    w->link[at].id, provider,
 	    (uint64_t)w->slot << 32 | w->generation);
@@ -316,7 +299,7 @@ egress_lost(struct broker *b, uint16_t index, struct outbox *o)
 	call_egress_lost(b, index, o);
 	for (i = 0; i < WORKERS_MAX; i++) {
 		w = &b->workers[i];
-		for (j = 0; w->p.up && j < WORKER_LINKS; j++)
+		for (j = 0; w->p.up && j < LINK_ROWS; j++)
 			if (w->link[j].provider == b->egress[index].provider)
 				memset(&w->link[j], 0, sizeof(w->link[j]));
 	}

@@ -64,12 +64,16 @@ struct peer {
 	uint32_t	 errors;	/* protocol errors on this link */
 };
 
-/* A worker-egress link; its id ends in its row, so that finding is one look. */
+/*
+ * A worker-egress link; its id ends in its row, so that finding is one look.
+ * More rows than a worker has links: a row is free once the egress has said
+ * that its end is closed, a little after the worker closed its own.
+ */
+#define LINK_ROWS	(WORKER_LINKS + 256)
 struct broker_link {
 	uint32_t	 id;		/* 0 free */
 	uint32_t	 call;		/* latest call on it, + 1; look again */
 	uint16_t	 provider;
-	uint64_t	 used;		/* last use, for reuse of idle rows */
 };
 
 struct worker {
@@ -83,7 +87,7 @@ struct worker {
 	uint32_t	 nreserved;	/* COMMITTING to SETTLING */
 	int		 blob_sent;	/* has the present policy */
 	uint32_t	 ready_seen;	/* READY sent last, see struct gate */
-	struct broker_link link[WORKER_LINKS];
+	struct broker_link link[LINK_ROWS];
 };
 
 struct egress {
@@ -222,7 +226,7 @@ enum refusal {
 	REFUSE_SCOPE,
 	REFUSE_ROUTE, REFUSE_KIND, REFUSE_PROVIDER, REFUSE_DIALECT,
 	REFUSE_LINK, REFUSE_NOKEY, REFUSE_METHOD, REFUSE_PATH, REFUSE_TEXT,
-	REFUSE_LENGTH,
+	REFUSE_LENGTH, REFUSE_EMPTY,
 	REFUSE_DEADLINE, REFUSE_KEY_CALLS, REFUSE_KEY_BYTES,
 	REFUSE_WORKER, REFUSE_CALLS, REFUSE_STEP, REFUSE_TWICE,
 	/* not by decide: the call was under way */

@@ -38,6 +38,7 @@
 #define EGRESS_LIFE	(3600 * NS_S)	/* ... and an old one */
 #define EGRESS_DIAL	(15 * NS_S)	/* dial gives up after 10 s itself */
 #define EGRESS_TEXT	256		/* a sentence for a human */
+#define EGRESS_LANES	2944		/* links; a connection each, nofile 6144 */
 #define HOLD_CAP	(EGRESS_HOLD + LINK_DATA)
 
 /* ---- buf.c: bytes that wait; memory is given back when they are gone --- */

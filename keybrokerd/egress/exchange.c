@@ -267,6 +267,9 @@ exchange_start(struct lane *l)
 			lane_connect(l);
 		return;
 	}
+	/* No secret memory for a call whose body does not come. */
+	if (!l->tail.ok && tail_may(&l->tail) == 0)
+		return;
 	if (build(l, x) == -1) {
 		fail(l, END_FRAMING, CLOSER_EGRESS, 502,
 		    "the request cannot be written");

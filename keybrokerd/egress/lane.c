@@ -23,6 +23,7 @@ LIST_HEAD(lanes, lane);
 
 static struct lanes	 table[BUCKETS];
 static struct lanes	 graves;
+static size_t		 nlinks;	/* lanes with a descriptor */
 
 static void	on_readable(int, short, void *);
 static void	on_writable(int, short, void *);
@@ -49,12 +50,18 @@ lane_new(uint32_t id, uint64_t instance, int fd)
 	l = lane_find(id);
 	if (l != NULL)
 		lane_close(l, "its number was given again");
+	if (nlinks >= EGRESS_LANES) {
+		close(fd);
+		egress_upstream(id, 2, END_OK, "");
+		return;
+	}
 	l = calloc(1, sizeof(*l));
 	if (l == NULL)
 		fatalx("out of memory");
 	l->id = id;
 	l->instance = instance;
 	l->fd = fd;
+	nlinks++;
 	l->armed = UINT64_MAX;
 	l->readable = egress_event(fd, EV_READ | EV_PERSIST, on_readable, l);
 	l->writable = egress_event(fd, EV_WRITE, on_writable, l);
@@ -109,6 +116,7 @@ lane_close(struct lane *l, const char *why)
 		event_free(l->readable);
 		event_free(l->writable);
 		close(l->fd);
+		nlinks--;
 	}
 	event_free(l->timer);
 	l->fd = -1;
@@ -366,7 +374,9 @@ lane_pump(struct lane *l)
 		blocked = frames(l);
 		if (l->dead)
 			return;
-		if (is_live(l))
+		if (is_live(l) && l->state == LANE_UP && !l->x->started)
+			exchange_start(l);
+		if (!l->dead && is_live(l))
 			exchange_send(l);
 		if (l->dead)
 			return;
@@ -574,6 +584,12 @@ on_ready(void *arg, int writable)
 			exchange_send(l);
 		if (is_live(l) && l->x->started)
 			exchange_recv(l);
+		if (!l->dead)
+			lane_pump(l);
+		return;
+	}
+	if (is_live(l) && !l->x->parked) {
+		exchange_start(l);	/* looks, and counts its attempts */
 		if (!l->dead)
 			lane_pump(l);
 		return;

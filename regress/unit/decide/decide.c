@@ -70,6 +70,7 @@ static void	 path(struct ask *a) { a->path[3] = 'x'; }
 static void	 route(struct ask *a) { a->route = 99; }
 static void	 kind(struct ask *a) { a->kind = KIND_EMBED; }
 static void	 dialect(struct ask *a) { a->dialect = 7; }
+static void	 empty(struct ask *a) { a->length = 0; }
 static void	 length(struct ask *a) { a->length = BODY_MAX + 1; }
 static void	 other(struct ask *a) { a->provider = RIG_LOCAL; }
 static void	 unknown(struct ask *a) { a->provider = 77; }
@@ -156,6 +157,7 @@ static const struct {
 	{ "somebody's link", link_, 503, "no_link", "" },
 	{ "link of another provider", other, 503, "no_link", "" },
 	{ "too long", length, 413, "request_too_large", "32 MiB" },
+	{ "no body", empty, 400, "empty_body", "no body" },
 	{ "its time is over", late, 503, "late", "" },
 	{ "newline in the query", control, 400, "bad_text", "" },
 	{ "control in the type", blank, 400, "bad_text", "" },
