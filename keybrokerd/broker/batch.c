@@ -11,6 +11,7 @@
  * call, 'm' and 's' a message that wait for COMMITTED; 'u' ends a unit.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -531,8 +532,13 @@ batch_committed(struct broker *b, struct msgr *m, struct outbox *o)
 		    0, M_COMMITTED, "malformed", o);
 		return;
 	}
-	b->gate.space = !low;
 	token = grant_committed(b, number, size, root, note);
+	if (token == NULL) {
+		recover_disconnect(b, "ALARM: it confirms what was not signed",
+		    o);
+		return;
+	}
+	b->gate.space = !low;
 	confirm(b, token, o);
 }
 
@@ -540,18 +546,28 @@ void
 batch_resume(struct broker *b, uint64_t last, uint64_t size,
     const uint8_t root[32], const uint8_t note[32], struct outbox *o)
 {
-	struct batch	*q;
+	const struct durable_token	*token;
+	struct batch			*q;
+	char				 why[96];
 
 	q = &b->batch;
 	if (q->outstanding && last == q->number && size == q->signed_size &&
 	    memcmp(root, q->signed_root, 32) == 0) {
-		confirm(b, grant_committed(b, last, size, root, note), o);
+		token = grant_committed(b, last, size, root, note);
+		if (token == NULL)
+			recover_disconnect(b, "ALARM: its checkpoint is not "
+			    "the one of its head", o);
+		else
+			confirm(b, token, o);
 		return;
 	}
-	if (size != q->committed || memcmp(root, q->committed_root, 32) != 0)
-		fatalx("ledger: its log ends at %llu, ours at %llu",
-		    (unsigned long long)size,
+	if (size != q->committed || memcmp(root, q->committed_root, 32) != 0) {
+		snprintf(why, sizeof(why), "ALARM: its log ends at %llu, ours "
+		    "at %llu", (unsigned long long)size,
 		    (unsigned long long)q->committed);
+		recover_disconnect(b, why, o);
+		return;
+	}
 	if (!q->outstanding)
 		return;
 	log_info("batch %llu is sent again to the new ledger",

@@ -335,8 +335,9 @@ size_t		 meter_text(struct broker *, size_t i, char *, size_t);
 /* grant.c: the only way a credential leaves */
 struct durable_token *grant_tokens(uint32_t ncalls);	/* for broker_new */
 /*
- * The one constructor: compares COMMITTED with what was signed (fatal), and
- * returns a token for the outstanding batch, valid until grant_end.
+ * The one constructor: compares COMMITTED with what was signed and returns a
+ * token for the outstanding batch, valid until grant_end; NULL if they differ:
+ * the ledger is not believed, and nothing is released.
  */
 const struct durable_token *grant_committed(struct broker *, uint64_t batch,
 		    uint64_t size, const uint8_t root[32],
@@ -363,6 +364,9 @@ void		 grant_allow(struct broker *, const struct durable_token *,
 void		 recover_hello(struct broker *, struct msgr *, struct outbox *);
 void		 recover_delta(struct broker *, struct msgr *, struct outbox *);
 void		 recover_lost(struct broker *);
+/* The ledger goes, and the gate with it until the parent has a new one. */
+void		 recover_disconnect(struct broker *, const char *why,
+		    struct outbox *);
 void		 recover_free(struct broker *);
 /* Once configuration, sources, policy and state are here. */
 void		 recover_try(struct broker *, struct outbox *);

@@ -46,8 +46,8 @@ recover_free(struct broker *b)
 }
 
 /* A message that no honest ledger sends: it is disconnected. */
-static void
-disconnect(struct broker *b, const char *text, struct outbox *o)
+void
+recover_disconnect(struct broker *b, const char *text, struct outbox *o)
 {
 	struct broker_from	 from;
 
@@ -92,7 +92,7 @@ recover_hello(struct broker *b, struct msgr *m, struct outbox *o)
 	range = msg_get_blob(m, TREE_PACKED, &got.rangelen);
 	note = msg_get_blob(m, NOTE_LINE, &got.notelen);
 	if (msg_end(m) == -1) {
-		disconnect(b, "malformed HELLO", o);
+		recover_disconnect(b, "malformed HELLO", o);
 		return;
 	}
 	b->gate.space = !low;
@@ -127,7 +127,7 @@ recover_delta(struct broker *b, struct msgr *m, struct outbox *o)
 	n = m->len - m->off;
 	if (m->bad || r->phase != RC_DELTA || index != r->index ||
 	    r->have + n > ROWS_MAX) {
-		disconnect(b, "malformed DELTA", o);
+		recover_disconnect(b, "malformed DELTA", o);
 		return;
 	}
 	if (r->have + n > r->size) {
