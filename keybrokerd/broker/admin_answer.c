@@ -12,6 +12,14 @@
 #include "common/compat/compat.h"
 #include "keybrokerd/broker/admin.h"
 
+/* An answer that comes by itself (a probe's) has no question to count. */
+static void
+count(const struct admin_ask *a, uint16_t status)
+{
+	if (a->m != NULL)
+		meter_admin(a->b, a->m->type, status);
+}
+
 static void
 compose(struct msgw *w, struct admin_ask *a, uint16_t status, int more,
     const char *const *f, size_t n)
@@ -42,7 +50,7 @@ admin_end(struct admin_ask *a, uint16_t status)
 {
 	struct msgw	 w;
 
-	meter_admin(a->b, a->m->type, status);
+	count(a, status);
 	compose(&w, a, status, 0, NULL, 0);
 	outbox_send(a->o, a->from->kind, a->from->index, &w);
 }
@@ -120,7 +128,7 @@ admin_fail(struct admin_ask *a, uint16_t status, const char *code,
 	va_end(ap);
 	f[0] = code;
 	f[1] = text;
-	meter_admin(a->b, a->m->type, status);
+	count(a, status);
 	compose(&w, a, status, 0, f, 2);
 	outbox_send(a->o, a->from->kind, a->from->index, &w);
 }
@@ -141,7 +149,7 @@ admin_then(struct admin_ask *a, uint16_t status, const char *const *f,
 		batch_then_secret(a->b, a->from, M_ANSWER, s);
 	} else
 		batch_then(a->b, a->from, M_ANSWER, w.buf, w.len);
-	meter_admin(a->b, a->m->type, status);
+	count(a, status);
 	compose(&w, a, status, 0, NULL, 0);
 	batch_then(a->b, a->from, M_ANSWER, w.buf, w.len);
 	return 0;
