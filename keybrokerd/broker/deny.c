@@ -9,6 +9,7 @@
 #include "keybrokerd/broker/broker.h"
 
 #define DENY_EACH	10		/* entries a second and key */
+#define DENY_PROBE	8		/* rows that a key may have */
 
 static void
 text(struct entry_w *w, unsigned int key, const char *s)
@@ -35,18 +36,40 @@ put_more(struct broker *b, struct deny_row *r)
 	r->more = 0;
 }
 
-int
-deny_may(struct broker *b, const char *key, uint32_t org)
+/* The key's row, else one whose second is over, else somebody else's. */
+static struct deny_row *
+row_for(struct broker *b, const char *key)
 {
-	struct deny_row	*r;
+	struct deny_row	*r, *over;
 	uint32_t	 h;
 	const char	*p;
+	int		 i;
 
 	h = 5381;
 	for (p = key; *p != '\0'; p++)
 		h = h * 33 + (uint8_t)*p;
-	r = &b->deny_rows[h % DENY_ROWS];
-	if (strcmp(r->key, key) != 0 || b->now >= r->until) {
+	over = NULL;
+	for (i = 0; i < DENY_PROBE; i++) {
+		r = &b->deny_rows[(h + (uint32_t)i) % DENY_ROWS];
+		if (strcmp(r->key, key) == 0)
+			return r;
+		if (over == NULL && b->now >= r->until)
+			over = r;
+	}
+	return over != NULL ? over : &b->deny_rows[h % DENY_ROWS];
+}
+
+/*
+ * A row is its key's for the whole second: keys that share it and take turns
+ * would else be written each time.  Who finds no row is counted, not written.
+ */
+int
+deny_may(struct broker *b, const char *key, uint32_t org)
+{
+	struct deny_row	*r;
+
+	r = row_for(b, key);
+	if (b->now >= r->until) {
 		put_more(b, r);
 		strlcpy(r->key, key, sizeof(r->key));
 		r->org = org;
@@ -54,7 +77,7 @@ deny_may(struct broker *b, const char *key, uint32_t org)
 		r->from_wall = b->wall;
 		r->n = 0;
 	}
-	if (r->n++ < DENY_EACH)
+	if (strcmp(r->key, key) == 0 && r->n++ < DENY_EACH)
 		return 1;
 	r->more++;
 	if (r->until < b->deny_due)
