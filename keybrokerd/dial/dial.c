@@ -41,6 +41,8 @@ struct client {				/* an egress, or kms */
 	struct msglink	 link;
 	struct target	*target;	/* NULL: free; &any: kms */
 	int		 writing;
+	unsigned int	 active;	/* attempts */
+	unsigned int	 waiting;	/* in the queue */
 };
 
 struct attempt {			/* one CONNECT */
@@ -147,6 +149,7 @@ end_attempt(struct attempt *a)
 	for (i = 0; i < DIAL_ADDRS; i++)
 		if (a->fd[i] != -1)
 			drop_socket(a, i);
+	a->client->active--;
 	a->client = NULL;
 }
 
@@ -328,6 +331,7 @@ begin(struct attempt *a, struct client *c, struct target *t, uint32_t cookie)
 	}
 	t->suspect = 0;
 	a->client = c;
+	c->active++;
 	a->target = t;
 	a->cookie = cookie;
 	now = poll_now();
@@ -335,23 +339,54 @@ begin(struct attempt *a, struct client *c, struct target *t, uint32_t cookie)
 	advance(a, now);
 }
 
-/* Starts what waits, as far as there is room. */
-static void
+/* May this client have one more connect under way? */
+static int
+may_begin(const struct client *c)
+{
+	return c->active < DIAL_EACH && c->link.fds < DIAL_UNSENT;
+}
+
+/*
+ * The first of the queue whose client may begin, out of it; 0 none.  Each
+ * client's own order stays; one that has its share lets the others pass.
+ */
+static int
+take_waiting(struct waiting *w)
+{
+	size_t	 i;
+
+	for (i = 0; i < qlen; i++) {
+		*w = queue[(qhead + i) % DIAL_WAITING];
+		if (may_begin(w->client))
+			break;
+	}
+	if (i == qlen)
+		return 0;
+	for (; i > 0; i--)
+		queue[(qhead + i) % DIAL_WAITING] =
+		    queue[(qhead + i - 1) % DIAL_WAITING];
+	qhead = (qhead + 1) % DIAL_WAITING;
+	qlen--;
+	w->client->waiting--;
+	return 1;
+}
+
+/* Starts what waits, as far as there is room; how many. */
+static size_t
 start_waiting(void)
 {
-	struct waiting	*w;
-	size_t		 i;
+	struct waiting	 w;
+	size_t		 i, n;
 
-	for (i = 0; i < DIAL_ACTIVE && qlen > 0; i++) {
-		while (attempts[i].client == NULL && qlen > 0) {
-			w = &queue[qhead];
-			qhead = (qhead + 1) % DIAL_WAITING;
-			qlen--;
-			if (w->client->target != NULL)
-				begin(&attempts[i], w->client, w->target,
-				    w->cookie);
+	n = 0;
+	for (i = 0; i < DIAL_ACTIVE && qlen > 0; i++)
+		while (attempts[i].client == NULL) {
+			if (!take_waiting(&w))
+				return n;
+			begin(&attempts[i], w.client, w.target, w.cookie);
+			n++;
 		}
-	}
+	return n;
 }
 
 /* What is due; returns when something is due next. */
@@ -412,12 +447,13 @@ lose(struct client *c)
 static void
 enqueue(struct client *c, struct target *t, uint32_t cookie)
 {
-	if (qlen == DIAL_WAITING) {
+	if (qlen == DIAL_WAITING || c->waiting == DIAL_WAITING / 2) {
 		failed(c, t, cookie, END_CONNECT, "too many connects wait");
 		return;
 	}
 	queue[(qhead + qlen) % DIAL_WAITING] = (struct waiting){ c, t, cookie };
 	qlen++;
+	c->waiting++;
 }
 
 /* The target of a row of the kms list; another label is another name. */
@@ -510,6 +546,7 @@ peer(struct target *t, int fd)
 	c = &clients[i];
 	c->target = t;
 	c->writing = 0;
+	c->active = c->waiting = 0;
 	msglink_init(&c->link, fd, QUEUE);
 	if (poll_add(set, fd, POLLIN, on_client, c) == -1)
 		fatal("poll");
@@ -616,12 +653,12 @@ dial_loop(struct msglink *channel)
 	if (poll_add(set, channel->fd, POLLIN, on_parent, channel) == -1)
 		fatal("poll");
 	while (!quit) {
-		start_waiting();
-		next = timers();
-		if (qlen > 0)
-			start_waiting();
-		for (i = 0; i < CLIENTS; i++)
-			flush(&clients[i]);
+		/* What was sent or has ended makes room for what waits. */
+		do {
+			next = timers();
+			for (i = 0; i < CLIENTS; i++)
+				flush(&clients[i]);
+		} while (start_waiting() > 0);
 		if (poll_turn(set, next) == -1)
 			fatal("poll");
 	}

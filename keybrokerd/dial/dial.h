@@ -22,6 +22,8 @@
  */
 #define DIAL_ADDRS	8		/* addresses of a name that are tried */
 #define DIAL_ACTIVE	64		/* connects at one time */
+#define DIAL_EACH	16		/* ... of one egress */
+#define DIAL_UNSENT	16		/* answers that it leaves unread */
 #define DIAL_WAITING	8192		/* ... and waiting for their turn */
 #define DIAL_TOTAL	(10 * NS_S)	/* all addresses of one connect */
 #define DIAL_STAGGER	(250 * NS_MS)	/* then the next address as well */
