@@ -33,7 +33,7 @@ if [ "$(id -u)" = 0 ] && [ -x out/regress/inject ]; then
 	# inject PID CALL: "killed", "errno N", or "returned N"
 	for role in worker broker ledger egress dial tlskey; do
 		for call in execve ptrace process_vm_readv openat_passwd socket_inet socket_unix \
-		    connect mmap_exec memfd_create unshare mount bpf io_uring_setup keyctl \
+		    connect sendto_fastopen sendmsg_fastopen shutdown_listen attach_filter mmap_exec memfd_create unshare mount bpf io_uring_setup keyctl \
 		    perf_event_open kill_parent fork setuid; do
 			p=
 			for _ in $(seq 100); do
@@ -42,6 +42,9 @@ if [ "$(id -u)" = 0 ] && [ -x out/regress/inject ]; then
 			done
 			r=$(out/regress/inject "$p" $call)
 			case $role:$call:$r in
+			egress:attach_filter:errno\ 92) ok 0 "$role: $call fails ($r)" ;;
+			worker:*_fastopen:errno*|egress:*_fastopen:errno*|worker:shutdown_listen:errno*|*:attach_filter:errno*)
+				[ $role = dial ]; ok $? "$role: $call must be refused by the filter ($r)" ;;
 			*:killed) ok 0 "$role: $call kills" ;;
 			*:errno*) ok 0 "$role: $call fails ($r)" ;;
 			dial:socket_inet:*|dial:connect:*) ok 0 "$role: $call is its duty" ;;
