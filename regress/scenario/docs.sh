@@ -26,7 +26,7 @@ for k in $(grep -v '^#' common/secrets.tbl | awk 'NF { print $1 }'); do
 done
 is "$missing" "" "SECURITY.md prints secrets.tbl"
 # options and commands that the pages name exist, and the other way round
-for c in status reload stop agent key first admin-key; do
+for c in status reload stop agent key secret first admin-key; do
 	grep -q "Cm $c" man/proxyctl.8 || missing="$missing $c"
 done
 is "$missing" "" "proxyctl(8) has every command"

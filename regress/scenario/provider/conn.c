@@ -334,8 +334,10 @@ head_read(struct conn *c)
 	c->method[0] = c->target[0] = c->auth[0] = '\0';
 	c->length = 0;
 	sscanf(c->head.p, "%15s %511s", c->method, c->target);
-	if (!field(c, "authorization", c->auth, sizeof(c->auth)))
-		field(c, "x-api-key", c->auth, sizeof(c->auth));
+	if (!field(c, "authorization", c->auth, sizeof(c->auth)) &&
+	    !field(c, "x-api-key", c->auth, sizeof(c->auth)) &&
+	    !field(c, "api-key", c->auth, sizeof(c->auth)))
+		field(c, "x-goog-api-key", c->auth, sizeof(c->auth));
 	c->key = c->auth;
 	if (strncasecmp(c->key, "Bearer ", 7) == 0)
 		c->key += 7;
