@@ -82,7 +82,7 @@ admin_overview(struct admin_ask *a)
 	for (at = 0; (ag = key_agent_next(a->b->keys, &at)) != NULL;)
 		if (ag->deleted == 0 && admin_sees(a, ag) && n < KEY_AGENTS)
 			a->b->admin->fleet[n++] = ag;
-	qsort(a->b->admin->fleet, n, sizeof(a->b->admin->fleet[0]), worse);
+	heapsort(a->b->admin->fleet, n, sizeof(a->b->admin->fleet[0]), worse);
 	admin_list(a, &page, fleet_line, &n, n);
 }
 

@@ -299,7 +299,7 @@ authn_drain(struct authn_fails *f, uint64_t wall, int force,
 		return 0;
 	*out = *f;
 	memset(f, 0, sizeof(*f));
-	qsort(out->sources, out->nsources, sizeof(out->sources[0]), louder);
+	heapsort(out->sources, out->nsources, sizeof(out->sources[0]), louder);
 	if (out->nsources > AUTHN_TOP)
 		out->nsources = AUTHN_TOP;
 	out->more = out->total;

@@ -192,14 +192,15 @@ older_key(const void *a, const void *b)
 	return strcmp(p->id, q->id);
 }
 
+/* heapsort(3): glibc's qsort asks the kernel for the size of memory. */
 void
 key_store_sort(struct keys *k)
 {
 	if (k->agents.n > 1)
-		qsort(k->agents.item, k->agents.n, sizeof(struct item),
+		heapsort(k->agents.item, k->agents.n, sizeof(struct item),
 		    older_agent);
 	if (k->keys.n > 1)
-		qsort(k->keys.item, k->keys.n, sizeof(struct item),
+		heapsort(k->keys.item, k->keys.n, sizeof(struct item),
 		    older_key);
 	index_all(&k->agents);
 	index_all(&k->keys);

@@ -147,6 +147,18 @@ conn_fail(struct conn *c, const struct problem *p)
 {
 	struct reply_meta m;
 
+	if (p->status == 401) {
+		switch (guess_fail(c->worker->guess, c->addr, poll_now())) {
+		case GUESS_CLOSE:
+			conn_kill(c);
+			return;
+		case GUESS_SLOW:
+			c->hold = poll_now() + GUESS_DELAY;
+			break;
+		case GUESS_OK:
+			break;
+		}
+	}
 	conn_meta(c, &m);
 	reply_error(&c->out, &m, p);
 	conn_next(c);
@@ -233,6 +245,9 @@ flush(struct conn *c)
 		conn_kill(c);
 		return;
 	}
+	if (c->hold != 0 && c->hold > poll_now())
+		return;
+	c->hold = 0;
 	while (c->out.len > 0 && c->writable) {
 		switch (io_write(&c->io, wbuf_bytes(&c->out), c->out.len, &n)) {
 		case IO_DONE:

@@ -63,6 +63,8 @@ timer_arm(struct conn *c)
 	at = due(c, now);
 	if (c->out.len > 0 && c->stall > 0 && c->stall < at)
 		at = c->stall;
+	if (c->hold != 0 && c->hold < at)
+		at = c->hold;
 	if (at == UINT64_MAX || (c->armed != 0 && c->armed <= at))
 		return;
 	c->armed = at;

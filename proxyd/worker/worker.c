@@ -451,8 +451,9 @@ worker_new(const struct wlimits *lim)
 		fatal("worker");
 	w->lim = *lim;
 	w->limit = limit_new(lim->conns, lim->peraddr);
+	w->guess = guess_new();
 	w->base = event_base_new();
-	if (w->limit == NULL || w->base == NULL)
+	if (w->limit == NULL || w->guess == NULL || w->base == NULL)
 		fatalx("worker: out of memory");
 	w->broker.fd = w->parent.fd = w->tlskey.fd = -1;
 	for (i = 0; i < WORKER_SLOTS; i++)
@@ -581,6 +582,7 @@ worker_free(struct worker *w)
 	event_del(&w->sweep);
 	evtimer_del(&w->patience);
 	event_base_free(w->base);
+	guess_free(w->guess);
 	limit_free(w->limit);
 	policy_close(w->policy);
 	free(w);

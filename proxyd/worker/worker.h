@@ -117,6 +117,20 @@ void		 limit_drop(struct limit *, const uint8_t[LIMIT_ADDR],
 		    int exempt);
 uint32_t	 limit_total(const struct limit *);
 
+/* ---- guess.c: failed keys by address, pure ----------------------------------- */
+#define GUESS_FREE	20	/* 401 at once; two a second come back */
+#define GUESS_CLOSES	200	/* beyond: closed without an answer */
+#define GUESS_DELAY	NS_S	/* of a slow one */
+
+enum guess_verdict { GUESS_OK, GUESS_SLOW, GUESS_CLOSE };
+
+struct guess;
+struct guess	*guess_new(void);
+void		 guess_free(struct guess *);
+/* One more 401 for this address: how to answer it. */
+enum guess_verdict guess_fail(struct guess *, const uint8_t[LIMIT_ADDR],
+		    uint64_t now);
+
 /* ---- route.c ----------------------------------------------------------------- */
 enum route_group { RG_OPEN, RG_CALL, RG_LIST, RG_CONSOLE };
 enum route_open { RO_ROOT, RO_HEALTH, RO_LIVE, RO_READY, RO_STARTUP };
@@ -364,6 +378,7 @@ struct conn {
 	char		 source[48];	/* text of addr */
 	uint64_t	 deadline;	/* of the state, if it has no call */
 	uint64_t	 stall;		/* when the write side has stalled */
+	uint64_t	 hold;		/* nothing is sent before; 0 */
 	uint64_t	 began;		/* body: start of the rate */
 	uint64_t	 discarded;
 	uint64_t	 armed;		/* when the timer fires; 0 not set */
@@ -387,6 +402,7 @@ struct worker {
 	struct event_base *base;
 	struct wlimits	 lim;
 	struct limit	*limit;
+	struct guess	*guess;
 	struct msglink	 parent;
 	struct event	 parent_in, parent_out;
 	struct msglink	 broker;	/* fd -1: none */
