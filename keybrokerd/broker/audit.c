@@ -255,16 +255,14 @@ void
 audit_claimant(struct broker *b, struct entry_w *w, const struct call *c)
 {
 	const struct worker	*wk;
-	uint64_t		 age;
 
 	wk = &b->workers[c->worker];
 	entry_map(w, EK_CLAIMANT);
 	if (wk->p.gen == c->worker_gen) {
-		age = b->wall > wk->start ? (b->wall - wk->start) * NS_MS : 0;
 		entry_put_uint(w, ES_CLAIMANT_SLOT, wk->slot);
 		entry_put_uint(w, ES_CLAIMANT_GENERATION, wk->generation);
-		entry_put_uint(w, ES_CLAIMANT_START,
-		    age < b->now ? b->now - age : 0);
+		/* one value for all its entries: an auditor queries by it */
+		entry_put_uint(w, ES_CLAIMANT_START, wk->start_ns);
 	}
 	if (c->ask.link != 0)
 		entry_put_uint(w, ES_CLAIMANT_LINK, c->ask.link);

@@ -88,7 +88,7 @@ static void
 on_linkup(struct broker *b, struct msgr *m, int fd, struct outbox *o)
 {
 	struct worker	*w;
-	uint64_t	 start;
+	uint64_t	 start, age;
 	uint32_t	 gen, generation;
 	uint16_t	 i, slot;
 	uint8_t		 class;
@@ -119,6 +119,8 @@ on_linkup(struct broker *b, struct msgr *m, int fd, struct outbox *o)
 	w->generation = generation;
 	w->class = class;
 	w->start = start;
+	age = b->wall > start ? (b->wall - start) * NS_MS : 0;
+	w->start_ns = age < b->now ? b->now - age : 0;
 	adopt(&w->p, FROM_WORKER, i, o);
 }
 

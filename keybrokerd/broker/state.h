@@ -82,6 +82,7 @@ struct worker {
 	uint32_t	 generation;
 	uint8_t		 class;		/* enum proto_listen */
 	uint64_t	 start;		/* wall ms */
+	uint64_t	 start_ns;	/* the same in boot time, fixed at LINKUP */
 	uint64_t	 last_no;	/* highest call number seen */
 	uint32_t	 ncalls;	/* in all states */
 	uint32_t	 nreserved;	/* COMMITTING to SETTLING */

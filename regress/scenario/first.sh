@@ -27,5 +27,7 @@ like "$last" ': intact$' "auditverify says intact"
 like "$last" 'intents=2 outcomes=2 orphans=0 open=0' "two intents, two outcomes"
 like "$list" "$id" "the request id of the answer stands in the log"
 like "$list" "$sha" "so does the digest that the provider logged"
+starts=$(printf '%s\n' "$list" | grep -oE 'start_ns[^0-9]*[0-9]+' | sort -u | wc -l)
+[ "$starts" -ge 1 ] && [ "$starts" -le 2 ]; ok $? "a worker is named by one start time in all its entries ($starts)"
 unlike "$list$(cat "$D/log")" "$OKEY|$AKEY|$K" "no key in log or record"
 finish
