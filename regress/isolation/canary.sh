@@ -22,7 +22,8 @@ traffic() {	# 60 calls in flight: streams, uploads, waits
 role_name() { basename "$(readlink /proc/"$1"/exe)"; }
 sweep_all() {
 	{ echo "openai $OKEY"; echo "anthropic $AKEY"; echo "vault $VKEY"; echo "developer $K"
-	    echo "listener $(sed -n 3p "$D/tls/server.key")"; } > "$D/patterns"
+	    # a line inside the first prime
+	    echo "listener $(sed -n 20p "$D/tls/server.key")"; } > "$D/patterns"
 	# shellcheck disable=SC2046
 	"$SW" "$D/patterns" $(gw_tree) > "$D/hits"
 	grep '^hit' "$D/hits" | while read -r _ pid name enc count; do
@@ -49,7 +50,7 @@ outside() {
 
 VKEY=$(head -c 32 /dev/urandom | base64 | tr -d '\n')
 TAPPASS_VAULT_KEY=$VKEY; export TAPPASS_VAULT_KEY
-sh etc/gencert "$D/tls"
+sh etc/gencert -r "$D/tls"
 TP=$(free_port)
 EXTRA_P="listen on 127.0.0.1 port $TP tls certificate \"$D/tls/server.pem\" key \"$D/tls/server.key\""
 WORKERS=2; gw_start
