@@ -424,41 +424,6 @@ on_readable(int fd, short what, void *arg)
 
 /* ---- frames to the worker ---------------------------------------------- */
 
-void
-lane_frame(struct lane *l, enum link_type type, const void *p, size_t n)
-{
-	uint8_t	 h[LINK_HEAD];
-
-	if (l->dead || l->fd == -1)
-		return;
-	link_head(h, type, 0, n);
-	buf_add(&l->out, h, sizeof(h));
-	buf_add(&l->out, p, n);
-}
-
-void
-lane_flush(struct lane *l)
-{
-	ssize_t	 n;
-
-	while (!l->dead && buf_left(&l->out) > 0) {
-		n = write(l->fd, l->out.p + l->out.off, buf_left(&l->out));
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1 && errno == EAGAIN) {
-			buf_compact(&l->out);
-			event_add(l->writable, NULL);
-			return;
-		}
-		if (n == -1) {
-			lane_close(l, "the worker closed its link");
-			return;
-		}
-		l->out.off += (size_t)n;
-	}
-	buf_reset(&l->out);
-}
-
 static void
 on_writable(int fd, short what, void *arg)
 {
