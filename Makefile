@@ -263,6 +263,14 @@ out/regress/fsync: regress/bench/fsync.c regress/bench/wire.c regress/bench/benc
 	@mkdir -p out/regress
 	${CC} ${WARN} -O2 -D_GNU_SOURCE -I. -o $@ regress/bench/fsync.c regress/bench/wire.c -Wl,-Bstatic -lssl -lcrypto -Wl,-Bdynamic
 
+# Numbers of keys: authentication, revocation.
+out/regress/bench-authn: regress/bench/authn.c out/lib/libbroker.a ${LIBCOMMON}
+	@mkdir -p out/regress
+	${CC} ${ALL_CFLAGS} ${LDFLAGS} -o $@ regress/bench/authn.c out/lib/libbroker.a ${LIBCOMMON} ${LIB_BROKER}
+bench-keys:
+	@${MAKE} -s -j2 all provider out/regress/bench-authn
+	@sh regress/bench/keys.sh
+
 units: ${UNIT_BIN}
 ${UNIT_BIN}: ${ROLE_LIBS} ${LIBCOMMON} FORCE
 	@mkdir -p out/unit
@@ -320,7 +328,7 @@ clean:
 	find . -name '*.o' -o -name '*.d' | xargs rm -f
 	rm -f proxyd/parent/parse.c keybrokerd/parent/parse.c proxyd/parent/default.c keybrokerd/parent/default.c
 
-.PHONY: bench bench-tools mutants tools ordinary nosync kill order power all need run install regress regress-peers lint provider units unit asan-units fuzzers fuzz-farm clean FORCE
+.PHONY: bench-keys bench bench-tools mutants tools ordinary nosync kill order power all need run install regress regress-peers lint provider units unit asan-units fuzzers fuzz-farm clean FORCE
 
 -include ${COMMON_OBJ:.o=.d} ${WORKER_OBJ:.o=.d} ${PROXYD_OBJ:.o=.d} ${CTL_OBJ:.o=.d}
 -include ${KEYD_OBJ:.o=.d} ${BROKER_OBJ:.o=.d} ${LEDGER_OBJ:.o=.d} ${EGRESS_OBJ:.o=.d}

@@ -384,6 +384,47 @@ providers(const struct worker *w, struct wbuf *b)
 	wbuf_str(b, "]\n");
 }
 
+/* The names that the configuration lists; there are no prices here. */
+static void
+catalog(const struct worker *w, struct wbuf *b)
+{
+	struct policy_model m;
+	size_t		 i, n;
+	int		 first;
+
+	n = w->policy == NULL ? 0 : policy_nmodels(w->policy);
+	wbuf_str(b, "{\"models\":[");
+	for (first = 1, i = 0; i < n; i++) {
+		policy_model(w->policy, i, &m);
+		if (!m.concrete)
+			continue;
+		wbuf_str(b, first ? "{\"name\":\"" : ",{\"name\":\"");
+		wbuf_json(b, m.pattern);
+		wbuf_fmt(b, "\",\"tier\":\"-\",\"location\":\"-\","
+		    "\"is_enabled\":%s,\"cost_per_1k_input\":null,"
+		    "\"cost_per_1k_output\":null}", worker_provider(w,
+		    m.provider) == PROV_UP ? "true" : "false");
+		first = 0;
+	}
+	wbuf_str(b, "]}\n");
+}
+
+/* Names of the providers, the end of an object. */
+static void
+names(const struct worker *w, struct wbuf *b)
+{
+	struct policy_provider pr;
+	size_t		 i, n;
+
+	n = w->policy == NULL ? 0 : policy_nproviders(w->policy);
+	wbuf_str(b, "[");
+	for (i = 0; i < n; i++) {
+		policy_provider(w->policy, i, &pr);
+		wbuf_fmt(b, "%s\"%s\"", i == 0 ? "" : ",", pr.name);
+	}
+	wbuf_str(b, "]}\n");
+}
+
 static void
 on_last(struct conn *c, const struct view *v, uint16_t status,
     const char *cursor, const char *total)
@@ -400,13 +441,17 @@ on_last(struct conn *c, const struct view *v, uint16_t status,
 		c->armed = 0;
 		return;
 	}
-	if (v->list == VL_FIXED && v->fixed == NULL)
+	if (k->route->view == VIEW_PROVIDERS)
 		providers(c->worker, &b);
+	else if (k->route->view == VIEW_MODELS)
+		catalog(c->worker, &b);
 	else if (v->list == VL_FIXED)
 		wbuf_str(&b, v->fixed);
 	view_open(v, &b);
 	wbuf_add(&b, wbuf_bytes(&k->rows), k->rows.len);
 	view_close(v, k->nrows, cursor, total, &b);
+	if (v->list == VL_PROVIDERS)
+		names(c->worker, &b);
 	if (b.bad || k->rows.bad) {
 		wbuf_free(&b);
 		conn_kill(c);

@@ -84,6 +84,7 @@ static const struct route routes[] = {
 	CONSOLE("/api/config", GET, ME, CONFIG, 0),
 	CONSOLE("/api/org/subscription", GET, ME, CONFIG, 0),
 	CONSOLE("/api/providers", GET, ME, PROVIDERS, 0),
+	CONSOLE("/api/v2/models", GET, ME, MODELS, 0),
 	CONSOLE("/api/agents/onboard", POST, AGENT_CREATE, AGENT_ONBOARD, 0),
 	CONSOLE("/api/agents", GET, AGENT_LIST, AGENTS, 0),
 	CONSOLE("/api/agents/{id}", GET, AGENT_LIST, AGENT, 0),
@@ -97,6 +98,7 @@ static const struct route routes[] = {
 	    KEY_ROTATE, KEY_THEN_ROTATE),
 	CONSOLE("/api/audit", GET, AUDIT_LIST, AUDIT, 0),
 	CONSOLE("/api/audit/stream", GET, AUDIT_LIST, AUDIT_TAIL, 0),
+	CONSOLE("/api/admin/llm-keys", GET, SECRET_LIST, LLM_KEYS, 0),
 	CONSOLE("/api/admin/llm-keys", POST, ME, LLM_REFUSED, 0),
 	CONSOLE("/api/admin/llm-keys", DELETE, ME, LLM_REFUSED, KEY_LAST),
 };

