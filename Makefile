@@ -286,6 +286,8 @@ asan-units:
 unit: asan-units
 	@CMOCKA_MESSAGE_OUTPUT=TAP prove -e '' obj/asan/out/unit/*
 
+fuzz: fuzz-farm
+	@prove --exec 'sh regress/exec.sh' regress/fuzz/smoke.sh
 fuzzers: ${FUZZ_BIN}
 fuzz-farm:
 	@sh mk/farm.sh fuzz

@@ -173,10 +173,14 @@ batch_state(struct broker *b, uint8_t kind, const void *id, size_t idlen,
     const void *val, size_t len)
 {
 	uint8_t	*p;
+	size_t	 tag;
 
-	p = row(b, 'S', kind, id, idlen, len);
+	tag = rowmac_covers(kind) ? ROWMAC : 0;
+	p = row(b, 'S', kind, id, idlen, len + tag);
 	if (len > 0)
 		memcpy(p, val, len);
+	if (tag > 0)
+		rowmac_tag(b, kind, id, idlen, val, len, p + len);
 }
 
 void

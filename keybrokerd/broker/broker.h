@@ -360,6 +360,14 @@ int		 grant_release(struct broker *, const struct durable_token *,
 void		 grant_allow(struct broker *, const struct durable_token *,
 		    struct call *, struct outbox *);
 
+/* ---- rowmac.c: rows of keys and agents are authenticated ----------------------- */
+#define ROWMAC	16		/* bytes of tag behind a row's value */
+int	 rowmac_covers(uint8_t kind);
+void	 rowmac_tag(struct broker *, uint8_t kind, const void *id, size_t idlen,
+	    const void *val, size_t len, uint8_t out[ROWMAC]);
+ssize_t	 rowmac_check(struct broker *, uint8_t kind, const void *id,
+	    size_t idlen, const uint8_t *val, size_t len);
+
 /* recover.c, seed.c */
 void		 recover_hello(struct broker *, struct msgr *, struct outbox *);
 void		 recover_delta(struct broker *, struct msgr *, struct outbox *);

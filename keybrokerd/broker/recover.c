@@ -218,6 +218,7 @@ static void
 load_kind(struct broker *b, uint8_t kind, int *life)
 {
 	struct row	 row;
+	ssize_t		 n;
 	size_t		 at;
 	int		 rc;
 
@@ -226,6 +227,16 @@ load_kind(struct broker *b, uint8_t kind, int *life)
 		if (row.kind != kind)
 			continue;
 		rc = 0;
+		if (rowmac_covers(kind)) {
+			n = rowmac_check(b, kind, row.id, row.idlen, row.val,
+			    row.len);
+			if (n == -1)
+				fatalx("ledger: the row of %.*s was not written "
+				    "by a broker: somebody changed the "
+				    "database", (int)(row.idlen < 64 ?
+				    row.idlen : 64), (const char *)row.id);
+			row.len = (size_t)n;
+		}
 		if (kind == ST_META)
 			load_meta(b, &row, life);
 		else if (kind == ST_VAULT)
@@ -326,7 +337,7 @@ make_records(struct broker *b)
 {
 	static const char *const	 names[] = {
 		VAULT_PEPPER "/1", VAULT_PSEUDONYM, VAULT_COMMITKEY,
-		VAULT_FPRINT,
+		VAULT_FPRINT, VAULT_ROWMAC,
 	};
 	size_t				 i;
 

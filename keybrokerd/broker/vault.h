@@ -49,6 +49,7 @@
 #define VAULT_EPOCH	"epoch-seed"	/* 4 + 32: u32 epoch, its seed */
 #define VAULT_ADMIN	"admin"		/* 4 + 32: u32 pepper, keyed digest */
 #define VAULT_FPRINT	"fingerprint"	/* 32: fingerprints of credentials */
+#define VAULT_ROWMAC	"row-mac"	/* 32: tags of key and agent rows */
 
 /* Callers show one text for all but OK; logs may name the class. */
 enum vault_result {

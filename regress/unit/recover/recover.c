@@ -321,7 +321,18 @@ test_lies(void **state)
 	for (i = 0; i < r->led.nrows; i++)
 		if (r->led.rows[i].kind == ST_VAULT)
 			r->led.rows[i].kind = 77;
-	must_end("no epoch seed");
+	must_end("row-mac is missing");
+	r->led = *saved;
+	/* Who can write the file raises no role and lengthens no life. */
+	for (i = 0; i < r->led.nrows; i++)
+		if (r->led.rows[i].kind == ST_AGENT)
+			r->led.rows[i].val[1] ^= 1;
+	must_end("somebody changed the database");
+	r->led = *saved;
+	for (i = 0; i < r->led.nrows; i++)
+		if (r->led.rows[i].kind == ST_AGENT)
+			r->led.rows[i].len -= 16;
+	must_end("somebody changed the database");
 	r->led = *saved;
 	row_of_len(EPOCH_TOPS * EPOCH_HASH)->val[4000] ^= 1;
 	must_end("do not belong to its pin");
