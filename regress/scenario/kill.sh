@@ -5,7 +5,6 @@
 . regress/scenario/lib.sh
 LC_ALL=C; export LC_ALL
 kills=${KILLS:-100}
-busy=$(cut -d. -f1 /proc/loadavg)
 gw_start
 LOAD_OUT=$D/load; export LOAD_OUT; : > "$LOAD_OUT"
 # Enough load for the whole campaign; ended when it is over.
