@@ -305,12 +305,15 @@ key_create(int i)
 	msg_open(&w, M_ADMIN_KEY_CREATE);
 	msg_put_u32(&w, (uint32_t)i);
 	msg_put_str(&w, "");
+	msg_put_str(&w, "");
 	msg_put_str(&w, agents[i % 3]);
 	msg_put_str(&w, "a@b");
 	msg_put_str(&w, "");
 	msg_put_u32(&w, 0);
 	msg_put_u64(&w, sim->expires[i]);
 	msg_put_u8(&w, 1);
+	msg_put_str(&w, "");
+	msg_put_str(&w, "");
 	conn_send(sim->control, &w);
 }
 
@@ -355,6 +358,7 @@ revoke_admin(void)
 	k = chance(NKEYS);
 	msg_open(&w, M_ADMIN_KEY_REVOKE);
 	msg_put_u32(&w, 100 + k);
+	msg_put_str(&w, "");
 	msg_put_str(&w, "");
 	msg_put_str(&w, "");
 	msg_put_str(&w, sim->key[k]);

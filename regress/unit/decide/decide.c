@@ -195,6 +195,52 @@ test_refusals(void **state)
 	assert_int_equal(r->b->workers[r->worker].p.errors, 0);
 }
 
+/* Outside the scope of key or agent: 403 with the part that objected. */
+static void
+test_scope(void **state)
+{
+	static const struct {
+		const char	*key, *agent, *text;	/* text NULL: it goes */
+	} cases[] = {
+		{ "", "", NULL },
+		{ "p=openai m=gpt-* k=generate n=10.0.0.0/8", "", NULL },
+		{ "p=anthropic", "", "(key_scope) Blocked by policy: the "
+		    "provider openai" },
+		{ "m=o1*", "", "the model gpt-" },
+		{ "k=embed", "", "the kind of call generate" },
+		{ "n=192.0.2.0/24", "", "the source network 10." },
+		{ "p=openai", "m=o1", "(agent_scope) Blocked by policy: the "
+		    "model" },
+	};
+	struct key	*k;
+	struct ask	 a;
+	char		 id[TOKEN_ID + 1];
+	size_t		 i;
+
+	(void)state;
+	assert_int_equal(token_public_id(r->token, strlen(r->token), id,
+	    NULL), 0);
+	k = key_find(r->b->keys, id, TOKEN_ID);
+	for (i = 0; i < N(cases); i++) {
+		k->scope = cases[i].key;
+		k->agent->scope = cases[i].agent;
+		rig_make_link(r, RIG_PROVIDER);
+		rig_ask(r, &a);
+		strlcpy(a.source, "10.1.2.3", sizeof(a.source));
+		send_call(&a);
+		if (cases[i].text == NULL) {
+			assert_non_null(table_find(r->b, r->worker, a.no));
+			continue;
+		}
+		assert_int_equal(last_status, 403);
+		assert_string_equal(last_code, "policy_block");
+		if (strstr(last_text, cases[i].text) == NULL)
+			fail_msg("case %zu: %s", i, last_text);
+	}
+	k->scope = k->agent->scope = "";
+	rig_settle(r);
+}
+
 /* The body may be at the egress: a refusal drops it there. */
 static void
 test_drop(void **state)
@@ -452,6 +498,7 @@ main(void)
 {
 	const struct CMUnitTest	 tests[] = {
 		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_scope),
 		cmocka_unit_test(test_drop),
 		cmocka_unit_test(test_revoked),
 		cmocka_unit_test(test_expiry),
