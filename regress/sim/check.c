@@ -35,7 +35,7 @@ static const unsigned int	next[CE_MAX][CS_MAX] = {
 	    SAME, SAME },
 	[CE_CANCEL] = { 0, S(FREE), S(FREE), SAME, S(CLOSING), SAME, SAME,
 	    SAME },
-	[CE_COMMITTED] = { 0, SAME, SAME, S(FREE) | S(CLOSING) |
+	[CE_COMMITTED] = { 0, SAME, SAME, SAME | S(FREE) | S(CLOSING) |
 	    S(WAITCRED) | S(RELEASED), SAME, SAME, SAME, S(FREE) },
 	[CE_CREDENTIAL] = { 0, SAME, SAME, SAME, S(RELEASED) | S(CLOSING),
 	    SAME, SAME, SAME },
@@ -51,6 +51,10 @@ static const unsigned int	next[CE_MAX][CS_MAX] = {
 	    S(SETTLING), S(CLOSING), SAME },
 	[CE_EGRESS_LOST] = { 0, SAME | S(FREE), S(FREE), SAME, S(CLOSING),
 	    S(CLOSING), S(CLOSING), SAME },
+	[CE_REFUSED] = { 0, SAME, SAME, SAME, SAME, SAME | S(COMMITTING),
+	    SAME, SAME },
+	[CE_REOPENED] = { 0, SAME, SAME, SAME, SAME, SAME | S(COMMITTING),
+	    SAME, SAME },
 };
 
 /* A call as it was before the step. */
@@ -84,7 +88,7 @@ static const char	*const states[] = { "FREE", "ADMITTED", "AMENDING",
 	"COMMITTING", "WAITCRED", "RELEASED", "SETTLING", "CLOSING" };
 static const char	*const events[] = { "ADMIT", "CALL", "AMEND",
 	"CANCEL", "COMMITTED", "CREDENTIAL", "DEADLINE", "REVOKED", "DONE",
-	"OUTCOME", "WORKER_LOST", "EGRESS_LOST" };
+	"OUTCOME", "WORKER_LOST", "EGRESS_LOST", "REFUSED", "REOPENED" };
 static const char	*const faults[F_MAX] = {
 	[F_LEDGER_SLOW] = "commit takes seconds",
 	[F_LEDGER_STALL] = "commit takes 8 to 22 seconds",
@@ -112,6 +116,9 @@ static const char	*const faults[F_MAX] = {
 	[F_CLOCK_BACK] = "wall clock set back",
 	[F_STRAY_DONE] = "egress sends DONE in a wrong state",
 	[F_BAD_ANSWER] = "provider's answer is broken",
+	[F_REFUSED] = "provider refuses the credential (401)",
+	[F_STRAY_REFUSED] = "egress sends REFUSED in a wrong state",
+	[F_REOPENED] = "sources read again after a refusal",
 	[F_MISMATCH] = "body differs from its record",
 	[F_H_GARBAGE] = "hostile: malformed and foreign messages",
 	[F_H_REPEAT] = "hostile: repeated number",
@@ -194,6 +201,11 @@ event_for(const struct call *c, const struct was *w)
 	if (step_kind == FROM_EGRESS && step_type == M_DONE &&
 	    c->ask.no == step_no)
 		return CE_DONE;
+	if (step_kind == FROM_EGRESS && step_type == M_REFUSED &&
+	    c->ask.no == step_no)
+		return CE_REFUSED;
+	if (step_kind == FROM_PARENT && step_type == M_REOPENED)
+		return CE_REOPENED;
 	if (step_kind == FROM_EGRESS && step_lost)
 		return CE_EGRESS_LOST;
 	if (step_kind == FROM_MAX && w->state == CS_CLOSING &&
@@ -210,8 +222,11 @@ unreachable(int ev, unsigned int state)
 		return state != CS_COMMITTING && state != CS_CLOSING;
 	case CE_CREDENTIAL:
 		return state != CS_WAITCRED;
+	case CE_REOPENED:
+		return state != CS_RELEASED;
 	case CE_AMEND:
 	case CE_DONE:
+	case CE_REFUSED:
 	case CE_EGRESS_LOST:
 		return state == CS_ADMITTED;
 	case CE_DEADLINE:
@@ -266,7 +281,7 @@ check_before(enum from_kind kind, uint16_t index, int lost,
 	step_no = 0;
 	if (m != NULL && !lost) {
 		r = *m;
-		if (step_type == M_DONE)
+		if (step_type == M_DONE || step_type == M_REFUSED)
 			(void)msg_get_u32(&r);
 		step_no = msg_get_u64(&r);
 	}

@@ -38,16 +38,14 @@ discard(struct mlane *l)
 }
 
 static void
-send_done(struct eg *g, const struct release *r, const struct mlane *l,
-    int end, uint16_t status)
+report(struct eg *g, uint16_t type, const struct release *r,
+    const struct mlane *l, int end, uint16_t status)
 {
 	struct msgw	 w;
 	uint8_t		 none[32];
 
-	if (end == END_MISMATCH)
-		fault(F_MISMATCH);
 	memset(none, 0, sizeof(none));
-	msg_open(&w, M_DONE);
+	msg_open(&w, type);
 	msg_put_u32(&w, r->link);
 	msg_put_u64(&w, r->no);
 	msg_put_raw(&w, r->id, CALL_ID);
@@ -64,6 +62,15 @@ send_done(struct eg *g, const struct release *r, const struct mlane *l,
 	msg_put_str(&w, "");
 	msg_put_str(&w, "");
 	conn_send(g->conn, &w);
+}
+
+static void
+send_done(struct eg *g, const struct release *r, const struct mlane *l,
+    int end, uint16_t status)
+{
+	if (end == END_MISMATCH)
+		fault(F_MISMATCH);
+	report(g, M_DONE, r, l, end, status);
 }
 
 static void
@@ -93,7 +100,7 @@ finish(struct eg *g, struct mlane *l, int end, uint16_t status)
 	l->live = 0;
 	if (l->matched)
 		discard(l);
-	l->matched = l->answering = 0;
+	l->matched = l->answering = l->parked = 0;
 	/* without a broker: the last call ends the process */
 	for (i = 0; g->orphan && i < NLANES; i++)
 		if (g->lane[i].used && g->lane[i].live)
@@ -122,14 +129,13 @@ close_lane(struct eg *g, struct mlane *l, int told)
 		l->live = 0;
 		send_done(g, &l->rel, l, END_ABORTED, 0);
 	}
-	if (often(50)) {
-		msg_open(&w, M_UPSTREAM);
-		msg_put_u32(&w, l->id);
-		msg_put_u8(&w, 2);
-		msg_put_u8(&w, END_ABORTED);
-		msg_put_str(&w, "");
-		conn_send(g->conn, &w);
-	}
+	/* the broker's row of the link is free from here on only */
+	msg_open(&w, M_UPSTREAM);
+	msg_put_u32(&w, l->id);
+	msg_put_u8(&w, 2);
+	msg_put_u8(&w, END_ABORTED);
+	msg_put_str(&w, "");
+	conn_send(g->conn, &w);
 }
 
 /* ---- towards the provider ------------------------------------------------ */
@@ -153,7 +159,7 @@ pump(struct eg *g, struct mlane *l)
 {
 	uint64_t	 n;
 
-	if (!l->live || !l->matched || l->complete)
+	if (!l->live || !l->matched || l->complete || l->parked)
 		return;
 	if (tail_check(&l->tail) == -1) {
 		finish(g, l, END_MISMATCH, 0);
@@ -191,6 +197,31 @@ match(struct eg *g, struct mlane *l)
 	pump(g, l);
 }
 
+/* 401: the whole body stays, the broker says how it goes on. */
+static void
+park(struct eg *g, struct mlane *l)
+{
+	fault(F_REFUSED);
+	l->parked = 1;
+	l->answering = 0;
+	report(g, M_REFUSED, &l->rel, l, END_AUTH, 401);
+}
+
+/* RELEASE for what is parked: the same request, another credential. */
+static void
+again(struct eg *g, struct mlane *l, const struct release *r)
+{
+	if (r->length != l->rel.length ||
+	    memcmp(r->digest, l->rel.digest, 32) != 0)
+		finding("the second RELEASE names another request");
+	l->rel = *r;
+	l->parked = l->complete = 0;
+	l->second = 1;
+	l->gotlen = 0;
+	tail_rewind(&l->tail);
+	pump(g, l);
+}
+
 void
 egress_answered(struct ev *e)
 {
@@ -211,12 +242,16 @@ egress_answered(struct ev *e)
 	l = find(g, e->b);
 	if (l == NULL || !l->live || l->rel.no != e->no || !l->answering)
 		return;
-	if (!often(10)) {
+	if (!often(l->second ? 30 : 15)) {
 		finish(g, l, END_OK, 200);
 		return;
 	}
 	fault(F_BAD_ANSWER);
 	i = chance(sizeof(bad) / sizeof(bad[0]));
+	if ((bad[i].status == 401 || often(30)) && !l->second) {
+		park(g, l);
+		return;
+	}
 	finish(g, l, bad[i].end, bad[i].status);
 }
 
@@ -358,6 +393,11 @@ on_release(struct eg *g, struct msgr *m)
 		finding("RELEASE for another provider");
 	l = find(g, r.link);
 	r.cred = NULL;
+	if (l != NULL && l->live && l->parked && l->rel.no == r.no &&
+	    memcmp(l->rel.id, r.id, CALL_ID) == 0) {
+		again(g, l, &r);
+		return;
+	}
 	if (l == NULL || l->live || r.no <= l->dropped ||
 	    r.no <= l->settled || r.no < l->no ||
 	    (r.no == l->no && !l->offer)) {
@@ -369,6 +409,7 @@ on_release(struct eg *g, struct msgr *m)
 	l->rel = r;
 	l->live = 1;
 	l->matched = l->answering = l->complete = 0;
+	l->parked = l->second = 0;
 	l->gotlen = 0;
 	if (l->offer && l->no != r.no)
 		discard(l);
@@ -403,7 +444,9 @@ egress_down(uint32_t row, struct ev *e)
 	if (e->type == M_DROP) {
 		if (no > l->dropped)
 			l->dropped = no;
-		if (l->offer && l->no <= no && !(l->live && l->matched))
+		if (l->live && l->parked && l->rel.no == no)
+			finish(g, l, END_AUTH, 401);
+		else if (l->offer && l->no <= no && !(l->live && l->matched))
 			discard(l);
 	} else if (e->type == M_EG_CUT && l->live && l->rel.no == no)
 		finish(g, l, END_CUT, 0);
@@ -457,7 +500,8 @@ egress_broker_lost(uint32_t row)
 		return;
 	g->orphan = 1;
 	for (i = live = 0; i < NLANES; i++)
-		if (g->lane[i].used && g->lane[i].live)
+		if (g->lane[i].used && g->lane[i].live &&
+		    !g->lane[i].parked)
 			live = 1;
 		else
 			close_lane(g, &g->lane[i], 0);
@@ -514,7 +558,7 @@ some_call(void)
 	return best;
 }
 
-/* An egress gone wrong: DONE for a call in whatever state. */
+/* An egress gone wrong: DONE or REFUSED for a call in whatever state. */
 void
 egress_stray(void)
 {
@@ -522,6 +566,7 @@ egress_stray(void)
 	struct call	*c;
 	struct eg	*g;
 	uint32_t	 i;
+	int		 refused;
 
 	if (sim->b == NULL || sim->b->live == 0)
 		return;
@@ -533,12 +578,16 @@ egress_stray(void)
 		if (!g->alive || g->orphan || g->conn == 0 ||
 		    (c->ask.link != 0 && g->provider != c->ask.provider))
 			continue;
-		fault(F_STRAY_DONE);
+		refused = often(50);
+		fault(refused ? F_STRAY_REFUSED : F_STRAY_DONE);
 		memset(&r, 0, sizeof(r));
 		r.link = c->ask.link;
 		r.no = c->ask.no;
 		memcpy(r.id, c->id, sizeof(r.id));
-		send_done(g, &r, NULL, END_OK, 200);
+		if (refused)
+			report(g, M_REFUSED, &r, NULL, END_AUTH, 401);
+		else
+			send_done(g, &r, NULL, END_OK, 200);
 		return;
 	}
 }

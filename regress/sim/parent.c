@@ -274,6 +274,10 @@ parent_down(const struct out *it, const uint8_t *p)
 	struct msgr	 m;
 	uint16_t	 provider;
 
+	if (it->type == M_REOPEN)
+		(void)later(sim->now + pause_ns() + (often(80) ? 0 :
+		    chance(3000) * NS_MS), EV_REOPEN, sim->life, 0, p,
+		    it->len);
 	if (it->type != M_SPAWN)
 		return;
 	msg_read(&m, it->type, p, it->len);
@@ -324,6 +328,7 @@ parent_control_down(struct ev *e)
 	uint32_t	 cookie;
 	uint16_t	 status, n;
 	uint8_t		 more;
+	char		 code[64], text[256];
 
 	msg_read(&m, e->type, e->data, e->len);
 	if (e->type != M_ANSWER)
@@ -333,6 +338,13 @@ parent_control_down(struct ev *e)
 	more = msg_get_u8(&m);
 	n = msg_get_u16(&m);
 	trace("answer %u: %u", cookie, status);
+	if (status >= 400 && n == 2) {
+		msg_get_str(&m, code, sizeof(code));
+		msg_get_str(&m, text, sizeof(text));
+		if (sim->seed == 0)
+			finding("genesis: answer %u: %s: %s", status, code,
+			    text);
+	}
 	if (sim->seed == 0 && more && n > 2) {
 		msg_get_str(&m, sim->token[cookie], TOKEN_SIZE);
 		if (token_public_id(sim->token[cookie],
@@ -417,6 +429,40 @@ parent_closing(void)
 	world_parent(&w, -1);
 }
 
+/* That source was read again; "" all of them. */
+static void
+reopened(const char *name)
+{
+	struct msgw	 w;
+
+	fault(F_REOPENED);
+	msg_open(&w, M_REOPENED);
+	msg_put_str(&w, name);
+	world_parent(&w, -1);
+}
+
+/* The broker wants a source read again: it may have changed, or be gone. */
+void
+parent_reopen(struct ev *e)
+{
+	struct msgr	 m;
+	char		 name[64];
+	int		 i;
+
+	if (sim->b == NULL || e->a != sim->life)
+		return;
+	msg_read(&m, M_REOPEN, e->data, e->len);
+	msg_get_str(&m, name, sizeof(name));
+	for (i = 0; i < NPROVIDERS; i++) {
+		if (strcmp(providers[i].key, name) != 0)
+			continue;
+		if (often(60))
+			new_credential(i);
+		send_credential(i);
+	}
+	reopened(name);
+}
+
 /* A provider with a credential; rather one whose record is being written. */
 static int
 pick_source(void)
@@ -477,7 +523,7 @@ happens(const struct call *c)
 {
 	char	 no[8];
 
-	switch (chance(12)) {
+	switch (chance(14)) {
 	case 0:
 		fault(F_EGRESS_DIES);
 		egress_kill(world_peer(FROM_EGRESS, c->egress));
@@ -499,7 +545,12 @@ happens(const struct call *c)
 		}
 		break;
 	case 4:
+	case 5:
+	case 6:
 		egress_stray();
+		break;
+	case 7:
+		reopened("");
 		break;
 	default:
 		hostile_poke(&sim->wk[HOSTILE]);
@@ -529,58 +580,6 @@ parent_starve(uint32_t left)
 	    chance(200) * NS_MS), EV_STARVE, left - 1, 0, NULL, 0);
 }
 
-static void
-kill_something(void)
-{
-	uint32_t	 i;
-
-	switch (chance(5)) {
-	case 0:
-		fault(F_LEDGER_DIES_IDLE);
-		ledger_kill();
-		break;
-	case 1:
-		i = chance(NWORKERS);
-		if (sim->wk[i].alive) {
-			fault(F_WORKER_DIES);
-			worker_kill(i);
-		}
-		break;
-	case 2:
-	case 3:
-		for (i = 0; i < NEGRESS; i++)
-			if (sim->eg[i].alive && !sim->eg[i].orphan &&
-			    sim->eg[i].conn != 0 && often(50))
-				break;
-		if (i < NEGRESS) {
-			fault(F_EGRESS_DIES);
-			egress_kill(i);
-		}
-		break;
-	case 4:
-		if (often(40))
-			parent_kill_broker();
-		break;
-	}
-}
-
-/* The link from a worker to an egress breaks. */
-static void
-cut_slink(void)
-{
-	struct wk	*w;
-	uint32_t	 i;
-
-	w = &sim->wk[chance(NWORKERS)];
-	i = chance(NLINKS);
-	if (!w->alive || w->link[i].used != 1)
-		return;
-	fault(F_LINK_CUT);
-	worker_slink_close(w->link[i].slink);
-	sim->slink[w->link[i].slink].wopen = 1;
-	worker_slink_lost(w->link[i].slink);
-}
-
 void
 parent_act(void)
 {
@@ -592,9 +591,9 @@ parent_act(void)
 	else if (r < 860)
 		worker_act(HOSTILE);
 	else if (r < 905)
-		kill_something();
+		kill_process();
 	else if (r < 925)
-		cut_slink();
+		kill_slink();
 	else if (r < 933)
 		revoke_admin();
 	else if (r < 943)

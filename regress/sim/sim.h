@@ -39,7 +39,8 @@ enum fault_kind {
 	F_KILLED_OUTSTANDING, F_ORPHANS, F_LINK_CUT, F_CANCEL,
 	F_ABANDONED, F_SLOW_OUTCOME, F_REVOKE_ADMIN, F_REVOKE_DIRECT,
 	F_EXPIRED, F_CRED_GONE, F_CRED_ROTATED, F_POLICY_NEW, F_CLOSING,
-	F_CLOCK_BACK, F_STRAY_DONE, F_BAD_ANSWER, F_MISMATCH,
+	F_CLOCK_BACK, F_STRAY_DONE, F_BAD_ANSWER, F_REFUSED,
+	F_STRAY_REFUSED, F_REOPENED, F_MISMATCH,
 	F_H_GARBAGE, F_H_REPEAT, F_H_DIGEST, F_H_FOREIGN, F_H_FLOOD,
 	F_H_TOKEN, F_H_ADMIN, F_H_POKE, F_H_FRAMES, F_H_SILENT,
 	F_H_EXPELLED, F_MAX
@@ -53,7 +54,8 @@ enum ev_kind {
 	EV_EW, EV_EW_LOST,		/* egress -> worker */
 	EV_TURN, EV_ACTION, EV_COMMIT, EV_LEDGER_SPAWN, EV_LEDGER_PEER,
 	EV_EGRESS_SPAWN, EV_EGRESS_PEER, EV_WORKER_SPAWN, EV_LINKUP,
-	EV_BROKER_BOOT, EV_ANSWERED, EV_OUTCOME, EV_STARVE, EV_MAX
+	EV_BROKER_BOOT, EV_ANSWERED, EV_OUTCOME, EV_STARVE,
+	EV_REOPEN, EV_MAX
 };
 
 struct ev {
@@ -97,6 +99,7 @@ struct mlane {
 	struct tail	 tail;
 	uint8_t		 hold[2 * BODY];
 	int		 live, matched, answering;
+	int		 parked, second;
 	struct release	 rel;
 	uint8_t		 got[2 * BODY];	/* what the provider has */
 	size_t		 gotlen;
@@ -269,6 +272,10 @@ void		 hostile_act(struct wk *);
 void		 hostile_poke(struct wk *);
 void		 hostile_silent(struct wk *);
 
+/* ---- kill.c -------------------------------------------------------------- */
+void		 kill_process(void);
+void		 kill_slink(void);
+
 /* ---- parent.c ------------------------------------------------------------ */
 void		 parent_genesis(void);		/* once: keys and the first log */
 void		 parent_begin(void);		/* a seed starts */
@@ -277,6 +284,7 @@ void		 parent_down(const struct out *, const uint8_t *);
 void		 parent_kill_broker(void);
 void		 parent_act(void);
 void		 parent_starve(uint32_t left);
+void		 parent_reopen(struct ev *);
 void		 parent_control_down(struct ev *);
 void		 parent_closing(void);
 const char	*parent_credential(uint16_t provider);

@@ -65,8 +65,8 @@ mutant early-release 'RELEASE of call .* before its record is durable' \
     '/^judge(/,/^}/s/b->count.calls++;/&\
 	(void)grant_release(b, b->tokens, c, arg->out);/'
 mutant lost-drop 'its body still waits' \
-    keybrokerd/broker/call.c \
-    '/^drop(/,/^}/s/outbox_send(.*/(void)o;/'
+    keybrokerd/broker/tell.c \
+    '/^tell_drop(/,/^}/s/outbox_send(.*/(void)o;/'
 mutant double-settle 'second outcome|which is not open' \
     keybrokerd/broker/call.c \
     '/\[CE_DONE\] =/,/}/s/owed }/missing }/'

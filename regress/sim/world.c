@@ -542,6 +542,7 @@ happen(struct ev *e)
 	case EV_ANSWERED: egress_answered(e); break;
 	case EV_OUTCOME: worker_outcome(e); break;
 	case EV_STARVE: parent_starve(e->a); break;
+	case EV_REOPEN: parent_reopen(e); break;
 	default: break;
 	}
 }
