@@ -213,7 +213,11 @@ put_query(struct out *o, const char *query)
 		    len - params[n].namelen - 1;
 		n++;
 	}
-	qsort(params, n, sizeof(params[0]), by_name);
+	/* not qsort, which in glibc asks the kernel for the size of memory */
+	if (n > 0 && heapsort(params, n, sizeof(params[0]), by_name) == -1) {
+		o->bad = 1;
+		return;
+	}
 	for (i = 0; i < n; i++) {
 		if (i > 0)
 			puts_(o, "&");
@@ -278,8 +282,9 @@ sorted(const struct sigv4_request *r, const struct sigv4_header **list)
 		return -1;
 	for (i = 0; i < r->nheaders; i++)
 		list[i] = &r->headers[i];
-	qsort(list, r->nheaders, sizeof(list[0]), by_header);
-	return 0;
+	if (r->nheaders == 0)
+		return 0;
+	return heapsort(list, r->nheaders, sizeof(list[0]), by_header);
 }
 
 /* "a;b;c", or with their values, a line each. */
