@@ -36,7 +36,8 @@ static const uint16_t	message_of[CE_MAX] = {
 };
 
 /* ---- telling the peers ------------------------------------------------- */
-/* The worker's one answer: DENY or FAIL; not twice, not to nobody. */
+/* The worker's one answer: DENY or FAIL; not twice, not to nobody.  What was
+ * allowed is not denied any more (second attempt): it fails. */
 static void
 tell(struct broker *b, struct call *c, uint16_t type, enum refusal r,
     const char *step, const char *detail, struct outbox *o)
@@ -46,6 +47,8 @@ tell(struct broker *b, struct call *c, uint16_t type, enum refusal r,
 	if (c->marks & CM_ANSWERED)
 		return;
 	c->marks |= CM_ANSWERED;
+	if (c->allowed)
+		type = M_FAIL;
 	if (type == M_DENY)
 		b->count.denied++;
 	else

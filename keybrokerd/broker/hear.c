@@ -198,7 +198,11 @@ on_link(struct broker *b, uint16_t worker, uint32_t link)
 	return c->state != CS_FREE && c->ask.link == link ? c : NULL;
 }
 
-/* A call that still has the link: not answered, not cancelled, not settled. */
+/*
+ * A call that still has the link: not answered, not cancelled, not settled, and
+ * the worker's last word is not here (COMMITTING of a second attempt that its
+ * egress asked for although the answer had gone to the worker).
+ */
 static int
 link_busy(const struct call *c)
 {
@@ -207,7 +211,8 @@ link_busy(const struct call *c)
 	case CS_COMMITTING:
 	case CS_WAITCRED:
 	case CS_RELEASED:
-		return (c->marks & (CM_ANSWERED | CM_CANCELLED | CM_CUT)) == 0;
+		return (c->marks & (CM_ANSWERED | CM_CANCELLED |
+		    CM_CUT)) == 0 && (c->here & CH_OUTCOME) == 0;
 	default:
 		return 0;
 	}
