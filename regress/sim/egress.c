@@ -154,6 +154,25 @@ answer_later(struct eg *g, struct mlane *l)
 	e->extra = g->inst;
 }
 
+/*
+ * DROP of what was released and waits for its OPEN, which only a REFUSED that
+ * was a lie brings about: that OPEN is thrown away, the exchange ends with its
+ * first byte's deadline.
+ */
+static void
+starve(struct eg *g, struct mlane *l)
+{
+	struct ev	*e;
+
+	if (l->answering)
+		return;
+	l->answering = 1;
+	e = later(sim->now + DL_FIRST_BYTE, EV_ANSWERED, row_of(g), l->id,
+	    NULL, 0);
+	e->no = l->rel.no;
+	e->extra = g->inst;
+}
+
 static void
 pump(struct eg *g, struct mlane *l)
 {
@@ -242,6 +261,10 @@ egress_answered(struct ev *e)
 	l = find(g, e->b);
 	if (l == NULL || !l->live || l->rel.no != e->no || !l->answering)
 		return;
+	if (!l->matched) {
+		finish(g, l, END_TIMEOUT, 0);
+		return;
+	}
 	if (!often(l->second ? 30 : 15)) {
 		finish(g, l, END_OK, 200);
 		return;
@@ -446,7 +469,9 @@ egress_down(uint32_t row, struct ev *e)
 			l->dropped = no;
 		if (l->live && l->parked && l->rel.no == no)
 			finish(g, l, END_AUTH, 401);
-		else if (l->offer && l->no <= no && !(l->live && l->matched))
+		else if (l->live && !l->matched && l->rel.no == no)
+			starve(g, l);
+		if (l->offer && l->no <= no && !(l->live && l->matched))
 			discard(l);
 	} else if (e->type == M_EG_CUT && l->live && l->rel.no == no)
 		finish(g, l, END_CUT, 0);
@@ -543,7 +568,7 @@ some_call(void)
 	int		 rare;
 
 	best = NULL;
-	rare = often(50);
+	rare = often(65);
 	at = chance(sim->b->high);
 	for (i = 0; i < sim->b->high; i++) {
 		c = &sim->b->calls[(at + i) % sim->b->high];

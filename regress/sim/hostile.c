@@ -213,7 +213,7 @@ any_call(const struct wk *w)
 	int		 rare;
 
 	best = NULL;
-	rare = often(50);
+	rare = often(65);
 	at = chance(sim->b->high);
 	for (i = 0; i < sim->b->high; i++) {
 		c = &sim->b->calls[(at + i) % sim->b->high];

@@ -523,7 +523,7 @@ happens(const struct call *c)
 {
 	char	 no[8];
 
-	switch (chance(14)) {
+	switch (chance(17)) {
 	case 0:
 		fault(F_EGRESS_DIES);
 		egress_kill(world_peer(FROM_EGRESS, c->egress));
@@ -585,7 +585,7 @@ parent_act(void)
 {
 	uint32_t	 r;
 
-	r = chance(1000);
+	r = chance(1012);
 	if (r < 620)
 		worker_act(chance(HOSTILE));
 	else if (r < 860)
@@ -611,7 +611,7 @@ parent_act(void)
 	} else if (r < 987 && sim->actions < 40) {
 		fault(F_CLOSING);
 		parent_closing();
-	} else if (r < 989)
+	} else if (r < 991)
 		egress_stray();
 	else if (sim->wk[HOSTILE].alive && sim->wk[HOSTILE].conn != 0) {
 		hostile_silent(&sim->wk[HOSTILE]);
