@@ -14,7 +14,8 @@
  * intent (attempt 2, the first one has its outcome), once, and is released
  * again without another ALLOW.  REOPENED: the sources were read again, which a
  * RELEASED call that was refused waits for.  In COMMITTING a second attempt may
- * meet the egress's or the worker's last word: remembered, settled then.
+ * meet the egress's or the worker's last word: remembered, settled then; in
+ * WAITCRED it is settled at once.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -547,6 +548,19 @@ early(struct broker *b, struct call *c, enum call_event ev,
 	c->here |= bit;
 }
 
+/* WAITCRED, second attempt: a last word ends the wait. */
+static void
+early_wait(struct broker *b, struct call *c, enum call_event ev,
+    struct call_arg *arg)
+{
+	early(b, c, ev, arg);
+	if (c->here == 0)
+		return;
+	tell_drop(b, c, arg->out);
+	fail(b, c, REFUSE_CREDENTIAL, arg->out);
+	settle(b, c);
+}
+
 /* RELEASED: one of the two reports is here. */
 static void
 report(struct broker *b, struct call *c, enum call_event ev,
@@ -661,10 +675,10 @@ static const cell_fn	cells[CE_MAX][CS_MAX] = {
 	    settle_now, ignore },
 	[CE_REVOKED] = { wrong, revoked_free, revoked_free, mark, end_wait,
 	    cut, ignore, ignore },
-	[CE_DONE] = { wrong, wrong, wrong, early, wrong, report, missing,
-	    owed },
-	[CE_OUTCOME] = { wrong, wrong, wrong, early, wrong, report, missing,
-	    owed },
+	[CE_DONE] = { wrong, wrong, wrong, early, early_wait, report,
+	    missing, owed },
+	[CE_OUTCOME] = { wrong, wrong, wrong, early, early_wait, report,
+	    missing, owed },
 	[CE_WORKER_LOST] = { wrong, end_free, end_free, mark, end_wait,
 	    worker_gone, settle_now, ignore },
 	[CE_EGRESS_LOST] = { wrong, egress_free, egress_free, mark, end_wait,
