@@ -155,9 +155,9 @@ answer_later(struct eg *g, struct mlane *l)
 }
 
 /*
- * DROP of what was released and waits for its OPEN, which only a REFUSED that
- * was a lie brings about: that OPEN is thrown away, the exchange ends with its
- * first byte's deadline.
+ * The first byte's deadline.  It is needed where an egress lied: DROP after a
+ * false REFUSED throws away the OPEN of what was released; after a false DONE
+ * nobody decides about what is parked.
  */
 static void
 starve(struct eg *g, struct mlane *l)
@@ -223,6 +223,7 @@ park(struct eg *g, struct mlane *l)
 	fault(F_REFUSED);
 	l->parked = 1;
 	l->answering = 0;
+	starve(g, l);
 	report(g, M_REFUSED, &l->rel, l, END_AUTH, 401);
 }
 
@@ -234,7 +235,7 @@ again(struct eg *g, struct mlane *l, const struct release *r)
 	    memcmp(r->digest, l->rel.digest, 32) != 0)
 		finding("the second RELEASE names another request");
 	l->rel = *r;
-	l->parked = l->complete = 0;
+	l->parked = l->complete = l->answering = 0;
 	l->second = 1;
 	l->gotlen = 0;
 	tail_rewind(&l->tail);
@@ -261,7 +262,7 @@ egress_answered(struct ev *e)
 	l = find(g, e->b);
 	if (l == NULL || !l->live || l->rel.no != e->no || !l->answering)
 		return;
-	if (!l->matched) {
+	if (!l->matched || l->parked) {
 		finish(g, l, END_TIMEOUT, 0);
 		return;
 	}
