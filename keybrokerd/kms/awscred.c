@@ -266,13 +266,16 @@ imds(struct kms *k, const char *method, const char *path, const char *token,
 	return class;
 }
 
-/* One line that can be a token or the name of a role. */
+/*
+ * One line: a token (any visible characters, a slash among them), or the name
+ * of a role, which becomes part of a path.
+ */
 static const char *
-word(const struct reply *r)
+word(const struct reply *r, const char *end)
 {
 	size_t	 n;
 
-	n = strcspn(r->body, " \t\r\n/?#");
+	n = strcspn(r->body, end);
 	return n == 0 || n > 512 ? NULL : arena_dup(r->body, n);
 }
 
@@ -288,7 +291,7 @@ from_imds(struct kms *k, struct aws_cred *c)
 	c->source = "IMDS";
 	k->flags |= KR_LATE;
 	class = imds(k, "PUT", "/latest/api/token", NULL, &r);
-	token = class == KC_OK ? word(&r) : NULL;
+	token = class == KC_OK ? word(&r, " \t\r\n") : NULL;
 	if (class == KC_OK && token == NULL)
 		return text_say(k, KC_PROTOCOL, "IMDS: no token");
 	if (class == KC_OK)
@@ -296,7 +299,7 @@ from_imds(struct kms *k, struct aws_cred *c)
 		    "security-credentials/", token, &r);
 	if (class != KC_OK)
 		return class;
-	role = word(&r);
+	role = word(&r, " \t\r\n/?#");
 	if (role == NULL)
 		return text_say(k, KC_AUTH, "IMDS: this instance has no "
 		    "role");
