@@ -8,14 +8,16 @@
 [ "$(id -u)" = 0 ] || skip_all "only root can read the memory of undumpable processes"
 SW=$top/out/regress/sweep
 
+JOBS=
 traffic() {	# 60 calls in flight: streams, uploads, waits
-	for i in $(seq 20); do chat_stream mode-drip-200-100 "stream $i" > /dev/null & done
-	for i in $(seq 20); do chat mode-slow-first-20 "wait $i" > /dev/null & done
+	for i in $(seq 20); do chat_stream mode-drip-200-100 "stream $i" > /dev/null & JOBS="$JOBS $!"; done
+	for i in $(seq 20); do chat mode-slow-first-20 "wait $i" > /dev/null & JOBS="$JOBS $!"; done
 	head -c 700000 /dev/zero | tr '\0' y > "$D/y"
 	printf '{"model":"mode-slow-first-20","messages":[{"role":"user","content":"%s"}]}' "$(cat "$D/y")" > "$D/up.json"
 	for i in $(seq 20); do
 		curl -s --max-time 30 --limit-rate 100k -o /dev/null "$B/v1/chat/completions" -H "Authorization: Bearer $K" \
 		    -H 'content-type: application/json' --data-binary @"$D/up.json" &
+		JOBS="$JOBS $!"
 	done
 	sleep 3
 }
@@ -78,7 +80,10 @@ for role in proxyd keybrokerd worker ledger dial tlskey; do
 	"$SW" -plant "$c" "$p" && echo "control $c" > "$D/c" &&
 	    like "$("$SW" "$D/c" "$p")" "^hit $p control raw" "control: a leak in $role is found"
 done
-gw_stop; wait
+gw_stop
+# not the provider, which stays
+# shellcheck disable=SC2086
+wait $JOBS
 for f in "$D/log" "$D/state/ledger/"* "$D/state/export"; do
 	grep -rqF -e "$OKEY" -e "$AKEY" -e "$VKEY" -e "$K" "$f"; [ $? = 1 ]; ok $? "no key in $(basename "$f")"
 done
@@ -87,13 +92,15 @@ done
 if [ -x obj/ordinary/out/sbin/proxyd ]; then
 	gw_pid=; rm -rf "$D/state" "$D/ctl.sock"; PORT=$(free_port)
 	OUT=$top/obj/ordinary/out; gw_start
-	for i in $(seq 10); do chat mode-slow-first-10 "wait $i" > /dev/null & done
+	for i in $(seq 10); do chat mode-slow-first-10 "wait $i" > /dev/null & JOBS="$JOBS $!"; done
 	sleep 2
 	sweep_all
 	like "$(cat "$D/named")" '^broker openai raw' "ordinary pages: the key is found in the broker"
 	like "$(cat "$D/named")" '^egress openai raw' "and in the egress during a call"
 	like "$(cat "$D/named")" '^broker vault|^broker anthropic' "and the other secrets too"
-	gw_stop; wait
+	gw_stop
+	# shellcheck disable=SC2086
+	wait $JOBS
 else
 	ok 1 "the build with ordinary pages is missing (make ordinary)"
 fi
