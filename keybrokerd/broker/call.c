@@ -4,18 +4,15 @@
  * cell or a few that read alike; the table at the end is the appendix.  A "-"
  * there is a protocol error of that peer: counted, answered, state unchanged.
  *
- * Two things go beyond the appendix.  A call that was settled without waiting
- * for one side's word expects that word late, once, without calling it an
- * error (call.owed).  And a call that was cut gets 5 s for its DONE and
- * OUTCOME; then it is settled on what is here, so that no state lacks an end.
- *
- * And two events are ours.  REFUSED: the provider answered 401 and nothing of
- * that went to the worker; the call then goes back to COMMITTING with a second
- * intent (attempt 2, the first one has its outcome), once, and is released
- * again without another ALLOW.  REOPENED: the sources were read again, which a
- * RELEASED call that was refused waits for.  In COMMITTING a second attempt may
- * meet the egress's or the worker's last word: remembered, settled then; in
- * WAITCRED it is settled at once.
+ * Beyond the appendix: a call that was settled without one side's word expects
+ * that word late, once, without calling it an error (call.owed).  A call that
+ * was cut gets 5 s for DONE and OUTCOME, then is settled on what is here.
+ * REFUSED: the provider answered 401 and nothing of that went to the worker; the
+ * call goes back to COMMITTING with a second intent (attempt 2, the first has
+ * its outcome), once, and is released without another ALLOW.  REOPENED: the
+ * sources were read again, which a refused RELEASED call waits for.  A last word
+ * that comes in a second attempt's COMMITTING is remembered and settled then; in
+ * WAITCRED at once.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -37,8 +34,10 @@ static const uint16_t	message_of[CE_MAX] = {
 };
 
 /* ---- telling the peers ------------------------------------------------- */
-/* The worker's one answer: DENY or FAIL; not twice, not to nobody.  What was
- * allowed is not denied any more (second attempt): it fails. */
+/*
+ * The worker's one answer: DENY or FAIL; not twice, not to nobody.  What was
+ * allowed is not denied any more (second attempt): it fails.
+ */
 static void
 tell(struct broker *b, struct call *c, uint16_t type, enum refusal r,
     const char *step, const char *detail, struct outbox *o)
