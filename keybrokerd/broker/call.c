@@ -11,11 +11,9 @@
  * call goes back to COMMITTING with a second intent (attempt 2, the first has
  * its outcome), once, and is released without another ALLOW.  REOPENED: the
  * sources were read again, which a refused RELEASED call waits for.  A last word
- * that comes in a second attempt's COMMITTING is remembered and settled then; in
- * WAITCRED at once.
+ * in a second attempt's COMMITTING is settled then; in WAITCRED at once.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "common/log/log.h"
