@@ -38,7 +38,7 @@ for role in worker egress broker ledger dial; do
 	[ "$k" -ge $((kills / 5 - 1)) ]; ok $? "$role killed $k times, serving again after at most $p99 ms (p99)"
 done
 # The target is a second at p99; it is printed, and only coming back is judged.
-most=20000
+most=60000
 p99=$(cat "$D"/back.* | sort -n | awk '{ a[NR] = $1 } END { i = int(NR * 0.99 + 0.5); print a[i < 1 ? 1 : i], a[int((NR + 1) / 2)], a[NR] }')
 [ "${p99%% *}" -le $most ]; ok $? "service back: p99, p50, most: $p99 ms (target 1000 at p99)"
 is "$(code chat gpt-4o-mini after)" 200 "the gateway serves"
