@@ -88,7 +88,8 @@ in_size(struct chunk *c, uint8_t b)
 		return reject(c, 413, "The body is larger than allowed.");
 	if (b == '\r')
 		return SIZE_LF;
-	c->ext++;
+	if (++c->ext > CHUNK_EXT_MAX)
+		return reject(c, 400, "Chunk extensions are too long.");
 	return EXT_NAME;
 }
 
