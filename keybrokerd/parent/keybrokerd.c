@@ -311,14 +311,6 @@ loop(struct keyd *k)
 	return k->exitcode;
 }
 
-/* A start that fails says so to proxyd before its own words are lost. */
-static int
-start_failed(struct keyd *k, int code)
-{
-	(void)k;
-	return code;
-}
-
 static int
 prepare(struct keyd *k)
 {
@@ -374,7 +366,7 @@ keyd_run(int argc, char **argv)
 	roles_init(&k);
 	tlspair_init(&k);
 	if ((r = prepare(&k)) != 0)
-		return start_failed(&k, r);
+		return r;
 	if (geteuid() == 0)
 		priv_parent();
 	poll_add(k.poll, k.proxyd.fd, POLLIN, proxyd_readable, &k);
