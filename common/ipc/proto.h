@@ -103,7 +103,7 @@ X(LINKUP,	0x0901, PR, DOWN, D, 64,    1)				\
 X(POLICY,	0x0902, PR, DOWN, D, 64,    1)				\
 X(CONTROL,	0x0903, PR, DOWN, D, 64,    1)				\
 X(ROLES,	0x0904, PR, DOWN, D, 16000, 0)				\
-X(CONFIG,	0x0905, PR, DOWN, D, 512,   0)				\
+X(CONFIG,	0x0905, PR, DOWN, D, 12288, 0)				\
 X(CLOSING,	0x0906, PR, DOWN, D, 16,    0)				\
 X(SOURCE_BAD,	0x0910, PR, DOWN, D, 1024,  0)				\
 X(REOPENED,	0x0911, PR, DOWN, D, 512,   0)				\
@@ -111,6 +111,8 @@ X(SPAWN,	0x0981, PR, UP,   D, 64,    0)				\
 X(ASK,		0x0982, PR, UP,   D, 64,    0)				\
 X(REOPEN,	0x0983, PR, UP,   D, 256,   0)				\
 X(SERVING,	0x0984, PR, UP,   D, 1024,  0)				\
+X(WAITING,	0x0985, PR, UP,   D, 1024,  0)				\
+X(KEYMADE,	0x0986, PR, UP,   D, 12288, 0)				\
 X(TAKEN,	0x0990, PR, UP,   D, 512,   0)				\
 /* keybrokerd parent - proxyd parent */					\
 X(KP_LINKUP,	0x0a01, KP, UP,   D, 64,    1)				\
@@ -256,6 +258,7 @@ enum proto_kms_class {
 
 #define KMS_URI_MAX	1024
 #define KMS_WRAPPED_MAX	6144	/* AWS: CiphertextBlob */
+#define KMS_DEK_MAX	10240	/* text of TAPPASS_VAULT_DEK */
 #define KMS_CONTEXT_MAX	512
 #define KMS_KEY_LEN	32
 #define KMS_KEYID_MAX	512
@@ -430,7 +433,12 @@ enum proto_provider { PROV_NOKEY, PROV_DOWN, PROV_UP };
  * CONTROL+fd	u32 uid, u8 admin
  * ROLES	str section, blob text (lines for status)
  * CONFIG	raw[32] sha256 of the configuration, u8 development, u8 terminal,
- *		str audit origin (empty: made at genesis)
+ *		str audit origin (empty: made at genesis), str kms uri (empty:
+ *		the vault key is a SOURCE), blob text of TAPPASS_VAULT_DEK (empty:
+ *		none), u32 kms check seconds, u32 kms stale seconds (0 never), u32
+ *		start-deadline seconds (0 none: wait for the KMS for ever), u8 init
+ *		(1: "keybrokerd init", the only life in which a key may be made
+ *		outside a first run)
  * CLOSING	- no new call from here; ends with BROKER exiting when settled
  * SPAWN	u8 role, u16 provider
  * ASK, KP_ASK	u8 what (1 stop, 2 reload; 3 replace a worker, then u16 slot,
@@ -443,6 +451,10 @@ enum proto_provider { PROV_NOKEY, PROV_DOWN, PROV_UP };
  * TAKEN	u8 kind, str source name, u8 ok: a SOURCE was judged
  * SERVING	payload of KP_READY: the broker has recovered and serves; sent again
  *		when the set of providers with a key changes
+ * WAITING	u8 class (enum proto_kms_class), str text: the start waits for the
+ *		KMS, for this reason; an empty text: no longer.  Sent at each change
+ * KEYMADE	blob text of TAPPASS_VAULT_DEK: a wrapped key was made and proved,
+ *		the operator stores it; before SERVING
  * LIMITS	u32 connections of this worker, u32 connections of one source
  *		address, u32 header seconds, u32 idle seconds
  * EXCHANGE	u32 cookie, u8 op, str uri, str version (FETCH: empty the newest,

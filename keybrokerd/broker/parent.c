@@ -449,13 +449,24 @@ on_roles(struct broker *b, struct msgr *m, int fd, struct outbox *o)
 static void
 on_config(struct broker *b, struct msgr *m, int fd, struct outbox *o)
 {
+	struct kms_config	*c;
+	const uint8_t		*dek;
+
 	(void)fd;
 	(void)o;
+	c = &b->kmsconf;
 	msg_get_raw(m, b->config, sizeof(b->config));
 	b->development = msg_get_u8(m);
 	b->terminal = msg_get_u8(m);
 	msg_get_str(m, b->origin, sizeof(b->origin));
+	msg_get_str(m, c->uri, sizeof(c->uri));
+	dek = msg_get_blob(m, sizeof(c->dek), &c->deklen);
+	c->check = msg_get_u32(m);
+	c->stale = msg_get_u32(m);
+	c->start = msg_get_u32(m);
+	c->init = msg_get_u8(m);
 	well_formed(m);
+	memcpy(c->dek, dek, c->deklen);
 	b->configured = 1;
 	if (b->booted)
 		audit_config(b);

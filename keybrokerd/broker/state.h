@@ -376,6 +376,16 @@ struct recover {
 	size_t		 notelen;
 };
 
+/* ---- the vault key from a KMS, as CONFIG says -------------------------- */
+struct kms_config {
+	char		 uri[KMS_URI_MAX + 1];	/* "": the key is a source */
+	size_t		 deklen;
+	uint8_t		 dek[KMS_DEK_MAX];	/* text of TAPPASS_VAULT_DEK */
+	uint32_t	 check, stale;		/* seconds; stale 0 never */
+	uint32_t	 start;			/* seconds, 0 for ever */
+	uint8_t		 init;
+};
+
 /* ---- the whole state --------------------------------------------------- */
 struct broker {
 	uint64_t	 now;		/* CLOCK_BOOTTIME ns of this step */
@@ -387,6 +397,7 @@ struct broker {
 	uint8_t		 config[32];
 	uint8_t		 development, terminal, configured;
 	char		 origin[NOTE_ORIGIN + 1];	/* wanted at genesis */
+	struct kms_config kmsconf;
 	struct policy	*policies[POLICIES_MAX];
 	uint8_t		 policy_ids[POLICIES_MAX][32];
 	uint32_t	 policy_refs[POLICIES_MAX];

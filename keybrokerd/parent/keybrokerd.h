@@ -47,6 +47,7 @@ struct kconf {
 	char		 cafile[PATH_MAX];
 	char		 origin[128];
 	int		 nowatch;		/* secrets files: poll alone */
+	uint32_t	 kmscheck, kmsstale, kmsstart;	/* s; 0 never, for ever */
 	size_t		 nsecretdirs, nsecretfiles;
 	char		 secretdir[KEYD_SECRETS][256];
 	char		 secretfile[KEYD_SECRETS][256];
@@ -117,6 +118,10 @@ struct keyd {
 	struct kid	 kids[KEYD_KIDS];
 	int		 blobfd;
 	uint8_t		 policy[32];
+	char		 kmsuri[KMS_URI_MAX + 1];	/* "" none */
+	char		 dek[KMS_DEK_MAX + 1];	/* TAPPASS_VAULT_DEK, wrapped */
+	char		 waiting[REASON_MAX];	/* on whom the start waits, or "" */
+	int		 init;			/* keybrokerd init */
 	size_t		 bloblen;
 	int		 cafd, lockfd, statefd;
 	int		 ctlfd;

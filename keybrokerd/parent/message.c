@@ -107,6 +107,39 @@ on_serving(struct keyd *k, struct msgr *m)
 		log_warn("KP_READY");
 }
 
+/* The start waits for the KMS, or no longer does. */
+static void
+on_waiting(struct keyd *k, struct msgr *m)
+{
+	char	 text[REASON_MAX];
+
+	(void)msg_get_u8(m);
+	msg_get_str(m, text, sizeof(text));
+	if (msg_end(m) == -1) {
+		log_warnx("malformed WAITING");
+		return;
+	}
+	if (text[0] != '\0' && strcmp(text, k->waiting) != 0)
+		log_warnx("start: waits for the KMS: %s", text);
+	strlcpy(k->waiting, text, sizeof(k->waiting));
+}
+
+/* A wrapped key was made: wrapped, so it may be read and shown. */
+static void
+on_keymade(struct keyd *k, struct msgr *m)
+{
+	const uint8_t	*p;
+	size_t		 len;
+
+	p = msg_get_blob(m, sizeof(k->dek) - 1, &len);
+	if (p == NULL || msg_end(m) == -1 || memchr(p, '\0', len) != NULL) {
+		log_warnx("malformed KEYMADE");
+		return;
+	}
+	memcpy(k->dek, p, len);
+	k->dek[len] = '\0';
+}
+
 /* A provider refused the value of this variable: is there another one? */
 static void
 on_reopen(struct keyd *k, struct msgr *m)
@@ -130,6 +163,12 @@ message_broker(struct keyd *k, struct msgr *m)
 		break;
 	case M_SERVING:
 		on_serving(k, m);
+		break;
+	case M_WAITING:
+		on_waiting(k, m);
+		break;
+	case M_KEYMADE:
+		on_keymade(k, m);
 		break;
 	case M_REOPEN:
 		on_reopen(k, m);

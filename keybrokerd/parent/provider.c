@@ -148,6 +148,7 @@ void
 kconf_init(struct kconf *c)
 {
 	memset(c, 0, sizeof(*c));
+	c->kmscheck = 600;
 	strlcpy(c->cafile, "/etc/ssl/certs/ca-certificates.crt",
 	    sizeof(c->cafile));
 }

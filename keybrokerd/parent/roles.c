@@ -199,6 +199,12 @@ send_config(struct keyd *k, struct kid *broker)
 	msg_put_u8(&w, (uint8_t)(k->conf.development != 0));
 	msg_put_u8(&w, (uint8_t)(isatty(STDOUT_FILENO) == 1));
 	msg_put_str(&w, k->conf.origin);
+	msg_put_str(&w, k->kmsuri);
+	msg_put_blob(&w, k->dek, strlen(k->dek));
+	msg_put_u32(&w, k->conf.kmscheck);
+	msg_put_u32(&w, k->conf.kmsstale);
+	msg_put_u32(&w, k->conf.kmsstart);
+	msg_put_u8(&w, (uint8_t)(k->init != 0));
 	if (msg_send(&broker->channel, &w, -1) == -1)
 		log_warn("CONFIG");
 }

@@ -228,6 +228,12 @@ parent_boot(void)
 	msg_put_u8(&w, 0);
 	msg_put_u8(&w, 0);
 	msg_put_str(&w, "sim.example/log");
+	msg_put_str(&w, "");
+	msg_put_blob(&w, "", 0);
+	msg_put_u32(&w, 600);
+	msg_put_u32(&w, 0);
+	msg_put_u32(&w, 0);
+	msg_put_u8(&w, 0);
 	world_parent(&w, -1);
 	send_source("TAPPASS_VAULT_KEY", FD_VAULT, strlen(VAULT));
 	for (i = 0; i < NPROVIDERS; i++)

@@ -492,6 +492,12 @@ rig_broker(struct rig *r)
 	msg_put_u8(&w, 1);
 	msg_put_u8(&w, 0);
 	msg_put_str(&w, "");
+	msg_put_str(&w, "");
+	msg_put_blob(&w, "", 0);
+	msg_put_u32(&w, 600);
+	msg_put_u32(&w, 0);
+	msg_put_u32(&w, 0);
+	msg_put_u8(&w, 0);
 	rig_send(r, FROM_PARENT, 0, &w, -1);
 	send_source(r, SRC_ENV, vault, FD_VAULT, 44);
 	if (r->openai[0] != '\0')
