@@ -30,6 +30,10 @@ want python py/.done sh -c 'python3 -m venv py &&
     py/bin/pip -q install --disable-pip-version-check openai anthropic && touch py/.done'
 want node node_modules/openai sh -c 'npm install --no-audit --no-fund --silent \
     openai @anthropic-ai/sdk'
+want kmsnode kmsnode/.done sh -c 'mkdir -p kmsnode && cd kmsnode &&
+    npm install --no-audit --no-fund --silent @aws-sdk/client-kms@3.1164.0 \
+    @google-cloud/kms@5.7.0 @azure/identity@4.13.1 @azure/keyvault-secrets@4.11.2 \
+    @azure/keyvault-keys@4.10.2 @aws-crypto/crc32c@5.2.0 && touch .done'
 want claude node_modules/.bin/claude sh -c 'npm install --no-audit --no-fund --silent \
     @anthropic-ai/claude-code'
 want crewai crew/.done sh -c 'python3 -m venv crew &&

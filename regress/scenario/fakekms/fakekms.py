@@ -5,16 +5,21 @@
 A base URL is http://127.0.0.1:PORT/m/MODE; what follows is the service's own
 path.  MODE is a fault, maybe with "~anything" behind, which keeps the counters
 of one test apart.  Prints "PORT TLSPORT" and serves until its stdin closes.
-  fakekms.py [-c cert.pem -k key.pem] [-p rsa-public.pem]
+  fakekms.py [-c cert.pem -k key.pem] [-p rsa-public.pem] [-s DIR] [-l PORT]
+Without /m/MODE in front the mode is what was last asked of /_mode/MODE.
+/_rotate gives every key and every secret a new version; -s keeps versions and
+RSA keys across restarts; -l asks for the plain port.
 """
-import base64, hashlib, hmac, json, os, re, ssl, subprocess, sys, tempfile
+import base64, hashlib, hmac, json, os, re, shutil, ssl, subprocess, sys, tempfile
 import threading, time, urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 ARN = "arn:aws:kms:us-east-1:111122223333:key/11111111-2222-3333-4444-555555555555"
-GCP = "projects/p/locations/l/keyRings/r/cryptoKeys/k"
+ARNS = [ARN, ARN[:-1] + "6"]
 AKID, SECRET = "AKIDFAKE", "wJalrFAKE/secret+key"
 STS_AKID, STS_SECRET, STS_TOKEN = "ASIAFAKE", "stsSecretFAKE", "stsTokenFAKE=="
+SCOPES = ["https://www.googleapis.com/auth/" + x for x in ("cloudkms", "cloud-platform")]
+AZURE_API = ("7.4", "7.5", "7.6", "2025-07-01")
 DEK = bytes(range(32))
 counts, lock = {}, threading.Lock()
 opts = {}
@@ -23,20 +28,57 @@ ub64 = base64.b64decode
 b64u = lambda b: base64.urlsafe_b64encode(b).decode().rstrip("=")
 ub64u = lambda s: base64.urlsafe_b64decode(s + "=" * (-len(s) % 4))
 
-def seal(key, context, plain):
-    pad = hashlib.sha256(b"pad" + key.encode() + context).digest()
-    pad = (pad * 4)[:len(plain)]
-    body = bytes(a ^ b for a, b in zip(plain, pad))
-    tag = hashlib.sha256(b"tag" + key.encode() + len(context).to_bytes(4, "big") + context + plain).digest()
-    return b"FK1" + tag + body
+def store(name, value=None):
+    """One small file of the state directory: read, or write when given."""
+    path = os.path.join(opts["s"], name)
+    if value is not None:
+        open(path, "w").write(value)
+    return open(path).read() if os.path.exists(path) else None
+
+def turns():
+    """How often /_rotate was asked."""
+    return int(store("turns") or 0)
+
+def pad(key, turn, context, n):
+    return (hashlib.sha256(b"pad%d" % turn + key.encode() + context).digest() * 129)[:n]
+
+def seal(key, context, plain, turn=None):
+    turn = turns() if turn is None else turn
+    body = bytes(a ^ b for a, b in zip(plain, pad(key, turn, context, len(plain))))
+    tag = hashlib.sha256(b"tag%d" % turn + key.encode() + len(context).to_bytes(4, "big") + context + plain).digest()
+    return b"FK%c" % turn + tag + body
 
 def unseal(key, context, blob):
-    if len(blob) < 36 or blob[:3] != b"FK1":
+    if len(blob) < 36 or blob[:2] != b"FK" or blob[2] > turns():
         return None
-    pad = hashlib.sha256(b"pad" + key.encode() + context).digest()
     body = blob[35:]
-    plain = bytes(a ^ b for a, b in zip(body, (pad * 4)[:len(body)]))
-    return plain if seal(key, context, plain) == blob else None
+    plain = bytes(a ^ b for a, b in zip(body, pad(key, blob[2], context, len(body))))
+    return plain if seal(key, context, plain, blob[2]) == blob else None
+
+def openssl(*a, data=b""):
+    r = subprocess.run(("openssl",) + a, input=data, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    return r.stdout if r.returncode == 0 else None
+
+def rsa(name):
+    """The private key of one version of an Azure key, made when first named."""
+    with lock:
+        path = os.path.join(opts["s"], "rsa-" + name.replace("/", "-"))
+        if not os.path.exists(path):
+            openssl("genpkey", "-algorithm", "RSA", "-out", path)
+    return path
+
+OAEP = ("-pkeyopt", "rsa_padding_mode:oaep", "-pkeyopt", "rsa_oaep_md:sha256")
+
+def jwt_signed(jwt):
+    """Header and claims of an RS256 JWT, its signature checked with -p."""
+    h, c, sig = jwt.split(".")
+    if opts.get("p"):
+        with tempfile.NamedTemporaryFile() as f:
+            f.write(ub64u(sig))
+            f.flush()
+            if openssl("dgst", "-sha256", "-verify", opts["p"], "-signature", f.name, data=(h + "." + c).encode()) is None:
+                return None, {}
+    return json.loads(ub64u(h)), json.loads(ub64u(c))
 
 def crc32c(data):
     c = 0xffffffff
@@ -64,9 +106,12 @@ class H(BaseHTTPRequestHandler):
         return super().date_time_string(time.time() + self.skew if timestamp is None else timestamp)
 
     def reply(self, status, body=b"", headers=()):
+        kind = "text/plain"
         if isinstance(body, (dict, list)):
+            kind = "application/x-amz-json-1.1" if "X-Amz-Target" in self.headers else "application/json"
             body = json.dumps(body).encode()
         elif isinstance(body, str):
+            kind = "text/xml" if body.startswith("<") else kind
             body = body.encode()
         if self.fault == "truncated-body":
             self.send_response(status)
@@ -75,6 +120,8 @@ class H(BaseHTTPRequestHandler):
             self.wfile.write(body)
             raise Done
         self.send_response(status)
+        self.send_header("Connection", "close")
+        self.send_header("Content-Type", kind)
         for k, v in headers:
             self.send_header(k, v)
         if self.fault == "chunked":
@@ -104,7 +151,7 @@ class H(BaseHTTPRequestHandler):
     def one(self):
         m = re.match(r"/m/([^/]*)(/.*)", self.path)
         if not m:
-            self.fault, self.rest = "ok", self.path
+            self.fault, self.rest = store("mode") or "ok", self.path
         else:
             self.fault, self.rest = m.group(1), m.group(2)
         self.mode = self.fault
@@ -116,6 +163,10 @@ class H(BaseHTTPRequestHandler):
             self.skew = int(self.fault[4:])
         if self.rest == "/_seen":
             self.reply(200, [s for s in seen if s[0] == self.mode and s[2] != "/_seen"])
+        if self.rest == "/_rotate":
+            self.reply(200, store("turns", str(turns() + 1)))
+        if self.rest.startswith("/_mode/"):
+            self.reply(200, store("mode", self.rest[7:]))
         path = urllib.parse.urlsplit(self.rest)
         self.query = dict(urllib.parse.parse_qsl(path.query))
         target = self.headers.get("X-Amz-Target", "")
@@ -246,24 +297,30 @@ class H(BaseHTTPRequestHandler):
             self.reply(403, "<!DOCTYPE a [<!ENTITY x 'y'>]><ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>")
         op = self.headers["X-Amz-Target"].split(".")[1]
         q = json.loads(self.raw)
+        key = q.get("KeyId")
+        key = ARN if (key or "").split(":")[-1].startswith("alias/") else \
+            {k: a for a in ARNS for k in (a, a.split("/")[1])}.get(key)
+        if key is None:
+            self.aws_error("NotFoundException" if "KeyId" in q else "ValidationException")
         ctx = json.dumps(q.get("EncryptionContext", {}), sort_keys=True).encode()
-        arn = ARN[:-1] + "6" if self.fault == "wrongkey" else ARN
+        arn = ARNS[1] if self.fault == "wrongkey" else key
         if op in ("GenerateDataKey", "Encrypt"):
             plain = os.urandom(32) if op == "GenerateDataKey" else ub64(q["Plaintext"])
             if self.fault == "short31":
                 plain = plain[:31]
-            out = {"KeyId": arn, "CiphertextBlob": b64(seal(ARN, ctx, plain))}
+            out = {"KeyId": arn, "CiphertextBlob": b64(seal(key, ctx, plain))}
+            out["KeyMaterialId"] = "%064x" % turns()
             if op == "GenerateDataKey":
                 out["Plaintext"] = b64(plain)
             if self.fault == "noblob":
                 del out["CiphertextBlob"]
             self.reply(200, out)
         if op == "Decrypt":
-            if "KeyId" not in q:
-                self.aws_error("ValidationException")
-            plain = unseal(ARN, ctx, ub64(q["CiphertextBlob"]))
+            blob = ub64(q["CiphertextBlob"])
+            plain = unseal(key, ctx, blob)
             if plain is None:
-                self.aws_error("InvalidCiphertextException")
+                self.aws_error("IncorrectKeyException" if any(unseal(k, ctx, blob) for k in ARNS)
+                    else "InvalidCiphertextException")
             if self.fault == "short31":
                 plain = plain[:31]
             self.reply(200, {"KeyId": arn, "Plaintext": b64(plain), "EncryptionAlgorithm": "SYMMETRIC_DEFAULT"})
@@ -320,6 +377,11 @@ class H(BaseHTTPRequestHandler):
         self.creds({"Code": "Success", "Type": "AWS-HMAC"})
 
     # ---- Google
+    def gcp_here(self, rest):
+        if self.headers.get("Metadata-Flavor") != "Google":
+            self.reply(403)
+        self.reply(404 if rest.startswith("/universe") else 200, "", [("Metadata-Flavor", "Google")])
+
     def gcp_meta(self):
         if self.headers.get("Metadata-Flavor") != "Google":
             self.reply(403)
@@ -335,16 +397,9 @@ class H(BaseHTTPRequestHandler):
             self.reply(400, {"error": "invalid_grant"})
         g = q.get("grant_type", "")
         if g.endswith("jwt-bearer"):
-            h, c, s = q["assertion"].split(".")
-            head, claims = json.loads(ub64u(h)), json.loads(ub64u(c))
-            ok = head["alg"] == "RS256" and claims["aud"] == "https://oauth2.googleapis.com/token" and \
-                claims["scope"].endswith("/auth/cloudkms") and 0 < claims["exp"] - claims["iat"] <= 3600
-            if opts.get("p"):
-                with tempfile.TemporaryDirectory() as d:
-                    open(d + "/s", "wb").write(ub64u(s))
-                    open(d + "/m", "w").write(h + "." + c)
-                    ok = ok and subprocess.run(["openssl", "dgst", "-sha256", "-verify", opts["p"], "-signature",
-                        d + "/s", d + "/m"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+            head, claims = jwt_signed(q["assertion"])
+            ok = head and head["alg"] == "RS256" and claims["aud"] == "https://oauth2.googleapis.com/token" and \
+                claims["scope"] in SCOPES and 0 < claims["exp"] - claims["iat"] <= 3600
             if not ok:
                 self.reply(400, {"error": "invalid_grant"})
         elif g.endswith("token-exchange"):
@@ -369,24 +424,39 @@ class H(BaseHTTPRequestHandler):
         "disabled": (400, "FAILED_PRECONDITION"), "invalid": (400, "INVALID_ARGUMENT"), "unavailable": (503, "UNAVAILABLE"),
         "expired": (401, "UNAUTHENTICATED"), "surprise": (418, "TEAPOT")}
 
+    # The token, or a JWT that the caller signed for itself (AIP-4111).
+    def gcp_auth(self):
+        bearer = self.headers.get("Authorization", "").split(" ")[-1]
+        if bearer.count(".") == 2:
+            head, claims = jwt_signed(bearer)
+            if head and head["alg"] == "RS256" and claims["iss"] == claims["sub"] and claims["exp"] > time.time() and \
+               (claims.get("aud") == "https://cloudkms.googleapis.com/" or set(claims.get("scope", "").split()) & set(SCOPES)):
+                return
+        elif bearer == "g-token":
+            return
+        self.gcp_error(401, "UNAUTHENTICATED")
+
     def gcp(self, name, verb):
-        if self.headers.get("Authorization") != "Bearer g-token":
-            self.gcp_error(401, "UNAUTHENTICATED")
+        self.gcp_auth()
         if self.fault in self.GCP_FAULTS:
             self.gcp_error(*self.GCP_FAULTS[self.fault])
         if self.fault == "throttle-ra":
             self.gcp_error(429, "RESOURCE_EXHAUSTED", [("Retry-After", "7")])
         q = json.loads(self.raw)
-        aad = ub64(q["additionalAuthenticatedData"])
-        if int(q["additionalAuthenticatedDataCrc32c"]) != crc32c(aad):
-            self.gcp_error(400, "INVALID_ARGUMENT")
+        aad = ub64(q.get("additionalAuthenticatedData", ""))
+        # A checksum that comes must be right; one that does not is not verified.
+        for field in ("plaintext", "ciphertext", "additionalAuthenticatedData"):
+            if field + "Crc32c" in q and int(q[field + "Crc32c"]) != crc32c(ub64(q.get(field, ""))):
+                self.gcp_error(400, "INVALID_ARGUMENT")
         bad = 1 if self.fault == "badsum" else 0
         if verb == "encrypt":
             plain = ub64(q["plaintext"])
-            ok = int(q["plaintextCrc32c"]) == crc32c(plain)
+            if len(plain) > 65536:
+                self.gcp_error(400, "INVALID_ARGUMENT")
             c = seal(name, aad, plain)
-            out = {"name": name + "/cryptoKeyVersions/3", "ciphertext": b64(c), "ciphertextCrc32c": str(crc32c(c) ^ bad),
-                "verifiedPlaintextCrc32c": ok, "verifiedAdditionalAuthenticatedDataCrc32c": True}
+            out = {"name": name + "/cryptoKeyVersions/%d" % (3 + turns()), "protectionLevel": "SOFTWARE", "ciphertext": b64(c), "ciphertextCrc32c": str(crc32c(c) ^ bad),
+                "verifiedPlaintextCrc32c": "plaintextCrc32c" in q,
+                "verifiedAdditionalAuthenticatedDataCrc32c": "additionalAuthenticatedDataCrc32c" in q}
             if self.fault == "wrongkey":
                 out["name"] = name + "2/cryptoKeyVersions/3"
             if self.fault == "unverified":
@@ -397,7 +467,8 @@ class H(BaseHTTPRequestHandler):
             self.gcp_error(400, "INVALID_ARGUMENT")
         if self.fault == "short31":
             plain = plain[:31]
-        self.reply(200, {"plaintext": b64(plain), "plaintextCrc32c": str(crc32c(plain) ^ bad), "usedPrimary": self.fault != "oldversion"})
+        self.reply(200, {"plaintext": b64(plain), "plaintextCrc32c": str(crc32c(plain) ^ bad), "protectionLevel": "SOFTWARE",
+            "usedPrimary": self.fault != "oldversion" and ub64(q["ciphertext"])[2] == turns()})
 
     # ---- Azure
     def az_token(self, tenant):
@@ -414,12 +485,13 @@ class H(BaseHTTPRequestHandler):
             self.reply(410)
         if self.headers.get("Metadata") != "true" or self.query.get("resource") != "https://vault.azure.net":
             self.reply(400, {"error": "invalid_request"})
-        self.reply(200, {"access_token": "az-token", "expires_in": "3599", "token_type": "Bearer"})
+        self.reply(200, {"access_token": "az-token", "expires_in": "3599", "token_type": "Bearer",
+            "expires_on": str(int(time.time()) + 3599), "not_before": str(int(time.time())), "resource": "https://vault.azure.net"})
 
     def az_app(self):
         if self.headers.get("X-IDENTITY-HEADER") != "id-header" or self.query.get("api-version") != "2019-08-01":
             self.reply(401)
-        self.reply(200, {"access_token": "az-token", "expires_on": "1", "token_type": "Bearer"})
+        self.reply(200, {"access_token": "az-token", "expires_on": str(int(time.time()) + 3600), "token_type": "Bearer"})
 
     def az_auth(self):
         if self.headers.get("Authorization") == "Bearer az-token" and self.fault != "expired":
@@ -445,33 +517,59 @@ class H(BaseHTTPRequestHandler):
     def az_secret(self, name, version):
         self.az_auth()
         self.az_faults()
-        if self.query.get("api-version") != "7.4":
+        if self.query.get("api-version") not in AZURE_API:
             self.reply(400, {"error": {"code": "BadParameter"}})
+        all = {"aa": (100, DEK), "bb": (300, DEK), "cc": (200, DEK), "dd": (150, bytes(32))}
+        for i in range(turns()):
+            all["rot%d" % (i + 1)] = (301 + i, hashlib.sha256(b"rot%d" % i).digest())
         if version == "versions":
-            self.reply(200, {"value": [{"id": "https://v/secrets/%s/%s" % (name, v), "attributes": {"enabled": v != "cc", "created": t}}
-                for v, t in (("aa", 100), ("bb", 300), ("cc", 200), ("dd", 150))]})
-        value = {"": b64(DEK), "dd": b64(bytes(32))}.get(version, b64(DEK))
+            self.reply(200, {"value": [{"id": self.az_base("secrets/%s/%s" % (name, v)), "attributes": {"enabled": v != "cc", "created": t[0]}}
+                for v, t in all.items()]})
+        version = version or max(all, key=lambda v: all[v][0])
+        if version not in all:
+            self.reply(404, {"error": {"code": "SecretNotFound", "message": "fake"}})
+        value = b64(all[version][1])
         value = {"newline": value + "\n", "short31": b64(bytes(31)), "notb64": "hello", "newline2": value + "\n\n", "urlb64": value.replace("+", "-").rstrip("=")}.get(self.fault, value)
         at = {"enabled": True, "created": 1, "exp": 2 if self.fault == "past" else 4000000000, "nbf": 3900000000 if self.fault == "future" else 1}
-        self.reply(200, {"value": value, "id": "https://v/secrets/%s/%s" % (name, version or "bb"), "attributes": at})
+        self.reply(200, {"value": value, "id": self.az_base("secrets/%s/%s" % (name, version)), "attributes": at})
+
+    # Real vaults name themselves; the unit test's is tappass-kv.
+    def az_base(self, rest):
+        host = self.headers["Host"]
+        return "https://%s/%s" % ("tappass-kv.vault.azure.net" if self.path != self.rest else host, rest)
+
+    def az_version(self, version):
+        return version.strip("/") or "abc%d" % (123 + turns())
+
+    def az_getkey(self, name, version):
+        self.az_auth()
+        self.az_faults()
+        if name == "no-get":
+            self.reply(403, {"error": {"code": "Forbidden", "message": "fake"}})
+        version = self.az_version(version)
+        n = openssl("rsa", "-in", rsa(name + version), "-noout", "-modulus").decode().strip().split("=")[1]
+        self.reply(200, {"key": {"kid": self.az_base("keys/%s/%s" % (name, version)), "kty": "RSA", "key_ops": ["wrapKey", "unwrapKey"],
+            "n": b64u(bytes.fromhex(n)), "e": "AQAB"}, "attributes": {"enabled": True, "created": 1, "updated": 1}})
 
     def az_key(self, name, version, verb):
         self.az_auth()
         self.az_faults()
         q = json.loads(self.raw)
-        if q["alg"] != "RSA-OAEP-256":
+        if q["alg"] != "RSA-OAEP-256" or self.query.get("api-version") not in AZURE_API:
             self.reply(400, {"error": {"code": "BadParameter"}})
-        version = version.strip("/") or "abc123"
-        kid = "https://tappass-kv.vault.azure.net/keys/%s/%s" % (name, version)
-        if self.fault == "wrongkey":
-            kid = "https://tappass-kv.vault.azure.net/keys/other/%s" % version
-        v = ub64u(q["value"])
-        out = seal(name + version, b"", v) if verb == "wrapkey" else unseal(name + version, b"", v)
+        version = self.az_version(version)
+        kid = self.az_base("keys/%s/%s" % ("other" if self.fault == "wrongkey" else name, version))
+        out = openssl("pkeyutl", "-encrypt" if verb == "wrapkey" else "-decrypt", "-inkey", rsa(name + version), *OAEP, data=ub64u(q["value"]))
         if out is None:
-            self.reply(400, {"error": {"code": "BadParameter"}})
+            self.reply(400, {"error": {"code": "BadParameter", "message": "fake"}})
         if self.fault == "short31" and verb == "unwrapkey":
             out = out[:31]
         self.reply(200, {"kid": kid, "value": b64u(out)})
+
+    def az_openid(self, tenant):
+        base = "https://%s/%s" % (self.headers["Host"], tenant)
+        self.reply(200, {"issuer": base + "/v2.0", "token_endpoint": base + "/oauth2/v2.0/token",
+            "authorization_endpoint": base + "/oauth2/v2.0/authorize", "jwks_uri": base + "/discovery/v2.0/keys"})
 
     # ---- Vault
     def v_login(self, kind):
@@ -519,8 +617,8 @@ class H(BaseHTTPRequestHandler):
             self.reply(404, {"errors": [], "warnings": ["Invalid path for a versioned K/V secrets engine"]})
         if self.fault == "notfound":
             self.reply(404, {"errors": ["no handler for route \"x\""]})
-        v = int(self.query.get("version", 2))
-        value = b64(DEK) if v == 2 else b64(bytes(32))
+        v = int(self.query.get("version", 0)) or 2 + turns()
+        value = b64(hashlib.sha256(b"rot%d" % v).digest() if v > 2 else DEK if v == 2 else bytes(32))
         value = {"newline": value + "\n", "short31": b64(bytes(31)), "crlf": value + "\r\n", "number": 7}.get(self.fault, value)
         self.reply(200, {"data": {"data": {"key": value, "other": b64(bytes(range(32, 64)))}, "metadata": {"version": v, "destroyed": False, "deletion_time": ""}}})
 
@@ -533,9 +631,10 @@ class H(BaseHTTPRequestHandler):
         if self.fault == "tooold":
             self.reply(400, {"errors": ["ciphertext or signature version is disallowed by policy (too old)"]})
         if verb == "encrypt":
-            self.reply(200, {"data": {"ciphertext": "vault:v1:" + b64(seal(key, aad, ub64(q["plaintext"]))), "key_version": 1}})
+            self.reply(200, {"data": {"ciphertext": "vault:v%d:%s" % (1 + turns(), b64(seal(key, aad, ub64(q["plaintext"])))), "key_version": 1 + turns()}})
         c = q["ciphertext"]
-        plain = unseal(key, aad, ub64(c[9:])) if c.startswith("vault:v1:") and len(c) % 4 == 1 else None
+        m = re.fullmatch(r"vault:v(\d+):((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?)", c)
+        plain = unseal(key, aad, ub64(m.group(2))) if m else None
         if plain is None:
             self.reply(500 if self.fault == "old500" else 400, {"errors": ["cipher: message authentication failed"]})
         if self.fault == "short31":
@@ -548,12 +647,15 @@ ROUTES = [
     (r"/latest/api/token", H.imds_token, False),
     (r"/latest/meta-data/iam/security-credentials/(.*)", H.imds_role, False),
     (r"/computeMetadata/v1/instance/service-accounts/default/token", H.gcp_meta, False),
+    (r"/computeMetadata/v1(/instance/?|/universe/.*)", H.gcp_here, False),
     (r"/gtoken", H.gcp_token, False), (r"/gimp", H.gcp_impersonate, False),
     (r"/v1/(projects/.*/cryptoKeys/[^/:]+):(encrypt|decrypt)", H.gcp, True),
-    (r"/metadata/identity/oauth2/token", H.az_imds, False), (r"/msi", H.az_app, False),
+    (r"/metadata/identity/oauth2/token/?", H.az_imds, False), (r"/msi", H.az_app, False),
     (r"/([^/]+)/oauth2/v2.0/token", H.az_token, False),
+    (r"/([^/]+)/v2.0/.well-known/openid-configuration", H.az_openid, False),
     (r"/secrets/([^/]+)/([^/]*)", H.az_secret, True),
     (r"/keys/([^/]+)((?:/[^/]*)?)/(wrapkey|unwrapkey)", H.az_key, True),
+    (r"/keys/([^/]+)((?:/[^/]*)?)", H.az_getkey, True),
     (r"/v1/auth/(approle|kubernetes)/login", H.v_login, False),
     (r"/v1/auth/token/lookup-self", H.v_self, False),
     (r"/v1/secret/data/(.*)", H.v_kv, True),
@@ -572,7 +674,9 @@ def main():
     while a:
         opts[a[0][1:]] = a[1]
         a = a[2:]
-    s = Server(("127.0.0.1", 0), H)
+    keep = opts.setdefault("s", None) or tempfile.mkdtemp()
+    made, opts["s"] = opts["s"] is None, keep
+    s = Server(("127.0.0.1", int(opts.get("l", 0))), H)
     PORT = s.server_address[1]
     threading.Thread(target=s.serve_forever, daemon=True).start()
     tls = 0
@@ -585,5 +689,7 @@ def main():
         threading.Thread(target=t.serve_forever, daemon=True).start()
     print(PORT, tls, flush=True)
     sys.stdin.read()
+    if made:
+        shutil.rmtree(keep)
 
 main()
