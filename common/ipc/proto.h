@@ -311,7 +311,8 @@ enum proto_provider { PROV_NOKEY, PROV_DOWN, PROV_UP };
  * LINKED+fd	u32 cookie, u32 link, u16 provider
  * NOLINK	u32 cookie, u16 provider, u16 status, str message
  * READY[+fd]	u8 gate open, u8 ledger up, u8 dial up, raw[8] origin hash,
- *		raw[32] policy id, u16 n, n x {u16 provider, u8 state}
+ *		raw[32] policy id, u16 n, n x {u16 provider, u8 state}, u8 class
+ *		(enum proto_kms_class) of the last word of the KMS, KC_OK without
  *		fd: the policy blob, when it is new to this worker
  * ERROR	u64 no (0 none), u16 type of the refused message, str text
  * ANSWER	u32 cookie, u16 status, u8 more, u16 n, n x str

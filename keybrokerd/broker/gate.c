@@ -78,6 +78,7 @@ compose(struct broker *b, struct msgw *w)
 		msg_put_u16(w, pr.id);
 		msg_put_u8(w, provider_state(b, &pr));
 	}
+	msg_put_u8(w, b->gate.kms);
 }
 
 void

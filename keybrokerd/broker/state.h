@@ -296,6 +296,7 @@ struct epoch_state {
 struct gate {
 	uint8_t		 recovered, space, memory, prompt, closing, dial;
 	uint8_t		 shutdown;	/* its entry is written */
+	uint8_t		 kms;		/* proto_kms_class, KC_OK none */
 	uint32_t	 version;	/* grows when READY's content changes */
 	uint64_t	 opened;	/* boot ns when it opened first; 0 */
 	uint8_t		 serving[1024];	/* the last SERVING */

@@ -9,6 +9,14 @@
 static const char nokey[] = "no provider has a key: set OPENAI_API_KEY or "
     "ANTHROPIC_API_KEY in proxyd's environment, or name a file with -e";
 
+/* RESULT's class, as /health/ready tells it; the text is not for strangers. */
+static const char *const kms_names[KC_MAX] = {
+	[KC_OK] = "ok", [KC_STATE] = "state", [KC_DENIED] = "denied",
+	[KC_AUTH] = "auth", [KC_THROTTLED] = "throttled",
+	[KC_UNAVAILABLE] = "unavailable", [KC_INVALID] = "invalid",
+	[KC_CONFIG] = "config", [KC_PROTOCOL] = "protocol",
+};
+
 static const char *
 word(int ok)
 {
@@ -36,11 +44,17 @@ readiness(const struct worker *w, struct wbuf *b)
 	providers = any_provider(w);
 	ok = broker && w->ledger && w->dial && providers;
 	wbuf_fmt(b, "{\"status\":\"%s\",\"checks\":{\"ledger\":\"%s\","
-	    "\"broker\":\"%s\",\"dial\":\"%s\",\"providers\":\"%s\"}",
+	    "\"broker\":\"%s\",\"dial\":\"%s\",\"providers\":\"%s\"",
 	    ok ? "ok" : "unavailable", word(w->ready && w->ledger),
 	    word(broker), word(w->ready && w->dial),
 	    word(w->ready && providers));
-	if (w->ready && !providers)
+	if (w->kms != KC_OK)
+		wbuf_fmt(b, ",\"vault_key\":\"%s\"", kms_names[w->kms]);
+	wbuf_str(b, "}");
+	if (w->kms != KC_OK && !broker)
+		wbuf_str(b, ",\"detail\":\"waits for the KMS that has the "
+		    "vault key; proxyctl status says why\"");
+	else if (w->ready && !providers)
 		wbuf_fmt(b, ",\"detail\":\"%s\"", nokey);
 	wbuf_str(b, "}\n");
 	return ok ? 200 : 503;

@@ -57,7 +57,8 @@ on_ready(struct worker *w, struct msgr *r, int fd)
 		w->provid[i] = msg_get_u16(r);
 		w->prov[i] = msg_get_u8(r);
 	}
-	if (msg_end(r) == -1)
+	w->kms = msg_get_u8(r);
+	if (msg_end(r) == -1 || w->kms >= KC_MAX)
 		fatalx("broker: malformed READY");
 	w->nprov = n;
 	if (fd != -1) {
@@ -68,7 +69,7 @@ on_ready(struct worker *w, struct msgr *r, int fd)
 		w->policy = p;
 	}
 	w->ready = w->policy != NULL;
-	w->everready |= w->ready;
+	w->everready |= w->ready && w->gate;
 	if (w->ready && w->gate && w->patient)
 		worker_serve(w);
 }

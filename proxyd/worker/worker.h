@@ -415,6 +415,7 @@ struct worker {
 	int		 ready;		/* READY came on this link */
 	int		 everready;
 	int		 gate, ledger, dial;
+	uint8_t		 kms;		/* proto_kms_class, KC_OK */
 	uint8_t		 origin[8];
 	uint8_t		 policyid[32];
 	uint8_t		 prov[PROVIDERS_MAX];	/* enum proto_provider */

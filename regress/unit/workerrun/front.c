@@ -32,6 +32,22 @@ health(void **state)
 	cl_send(g, &c, "GET /health/ready HTTP/1.1\r\nhost: x\r\n\r\n");
 	cl_want(g, &c, "HTTP/1.1 503 ");
 	cl_want(g, &c, "\"broker\":\"down\"");
+	/* Waiting for a KMS; then one that is away while the gate is open. */
+	g->kms = KC_UNAVAILABLE;
+	rig_ready(g, 0, 0);
+	rig_pump(g);
+	c.n = 0;
+	cl_send(g, &c, "GET /health/ready HTTP/1.1\r\nhost: x\r\n\r\n");
+	cl_want(g, &c, "HTTP/1.1 503 ");
+	cl_want(g, &c, ",\"vault_key\":\"unavailable\"},\"detail\":\"waits "
+	    "for the KMS");
+	g->kms = KC_STATE;
+	rig_ready(g, 1, 0);
+	rig_pump(g);
+	c.n = 0;
+	cl_send(g, &c, "GET /health/ready HTTP/1.1\r\nhost: x\r\n\r\n");
+	cl_want(g, &c, "HTTP/1.1 200 ");
+	cl_want(g, &c, ",\"vault_key\":\"state\"}}");
 	cl_close(&c);
 	rig_free(g);
 }

@@ -134,6 +134,7 @@ rig_ready(struct rig *g, int gate, int nokey)
 	msg_put_u8(&m, PROV_UP);
 	msg_put_u16(&m, 2);
 	msg_put_u8(&m, nokey ? PROV_NOKEY : PROV_UP);
+	msg_put_u8(&m, g->kms);
 	assert_int_equal(msg_send(&g->broker, &m, fd), 0);
 }
 

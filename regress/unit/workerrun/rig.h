@@ -34,6 +34,7 @@ struct rig {
 	size_t		 n;
 	struct rig_msg	*msg;	/* of the broker's side, in order */
 	uint32_t	 link;	/* last id given */
+	uint8_t		 kms;	/* class in READY */
 	int		 stopped;
 };
 
