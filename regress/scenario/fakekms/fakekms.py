@@ -6,11 +6,14 @@ A base URL is http://127.0.0.1:PORT/m/MODE; what follows is the service's own
 path.  MODE is a fault, maybe with "~anything" behind, which keeps the counters
 of one test apart.  Prints "PORT TLSPORT" and serves until its stdin closes.
   fakekms.py [-c cert.pem -k key.pem] [-p rsa-public.pem] [-s DIR] [-l PORT]
+    [-e other.pem]
 Without /m/MODE in front the mode is what was last asked of /_mode/MODE.
 /_rotate gives every key and every secret a new version; -s keeps versions and
-RSA keys across restarts; -l asks for the plain port.
+RSA keys across restarts; -l asks for the plain port.  With -e two more ports
+are printed: TLS with that certificate, and one that accepts and says nothing.
+The plain port is a proxy (CONNECT) as well.
 """
-import base64, hashlib, hmac, json, os, re, shutil, ssl, subprocess, sys, tempfile
+import base64, hashlib, hmac, json, os, re, shutil, socket, ssl, subprocess, sys, tempfile
 import threading, time, urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -19,6 +22,7 @@ ARNS = [ARN, ARN[:-1] + "6"]
 AKID, SECRET = "AKIDFAKE", "wJalrFAKE/secret+key"
 STS_AKID, STS_SECRET, STS_TOKEN = "ASIAFAKE", "stsSecretFAKE", "stsTokenFAKE=="
 SCOPES = ["https://www.googleapis.com/auth/" + x for x in ("cloudkms", "cloud-platform")]
+WAITS = {"throttle-ra": "7", "throttle-ra0": "0"}	# Retry-After
 AZURE_API = ("7.4", "7.5", "7.6", "2025-07-01")
 DEK = bytes(range(32))
 counts, lock = {}, threading.Lock()
@@ -175,13 +179,46 @@ class H(BaseHTTPRequestHandler):
             if hit and (fn is not H.aws or target.startswith("TrentService.")) and \
                (fn is not H.sts or not target):
                 if main:
-                    self.generic()
+                    self.generic(self.fault)
+                elif self.fault.startswith("cred-"):
+                    self.generic(self.fault[5:])
                 fn(self, *hit.groups())
         self.reply(404, {"errors": ["no handler for route"]})
 
-    # faults of any main call
-    def generic(self):
-        f = self.fault
+    # CONNECT: a proxy in between; names are this machine's.
+    def do_CONNECT(self):
+        host, port = self.path.rsplit(":", 1)
+        if host == "denied.test":
+            self.send_error(407)
+        elif host == "hang.test":
+            time.sleep(30)
+        elif host == "page.test":
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n<html>hi</html>")
+        else:
+            up = socket.create_connection(("127.0.0.1", int(port)))
+            self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            with lock:
+                seen.append(("proxy", "CONNECT", self.path, {}, ""))
+            back = threading.Thread(target=self.copy, args=(up, self.connection), daemon=True)
+            back.start()
+            self.copy(self.connection, up)
+            back.join()
+        self.close_connection = True
+
+    @staticmethod
+    def copy(a, b):
+        try:
+            while True:
+                data = a.recv(65536)
+                if not data:
+                    break
+                b.sendall(data)
+            b.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    # faults of any main call; with "cred-" in front, of a credential's
+    def generic(self, f):
         if f == "hang-head":
             time.sleep(30)
             raise Done
@@ -283,12 +320,10 @@ class H(BaseHTTPRequestHandler):
             self.aws_error(e)
         if self.fault in self.AWS_FAULTS:
             self.aws_error(self.AWS_FAULTS[self.fault])
-        if self.fault == "throttle-ra":
-            self.aws_error("ThrottlingException", 400, [("Retry-After", "7")])
+        if self.fault in WAITS:
+            self.aws_error("ThrottlingException", 400, [("Retry-After", WAITS[self.fault])])
         if self.fault == "throttle-ms":
             self.aws_error("ThrottlingException", 400, [("x-amz-retry-after", "1500")])
-        if self.fault == "throttle-ra0":
-            self.aws_error("ThrottlingException", 400, [("Retry-After", "0")])
         if self.fault == "expired1" and count(self.mode) == 1:
             self.aws_error("ExpiredTokenException")
         if self.fault == "xml":
@@ -440,8 +475,8 @@ class H(BaseHTTPRequestHandler):
         self.gcp_auth()
         if self.fault in self.GCP_FAULTS:
             self.gcp_error(*self.GCP_FAULTS[self.fault])
-        if self.fault == "throttle-ra":
-            self.gcp_error(429, "RESOURCE_EXHAUSTED", [("Retry-After", "7")])
+        if self.fault in WAITS:
+            self.gcp_error(429, "RESOURCE_EXHAUSTED", [("Retry-After", WAITS[self.fault])])
         q = json.loads(self.raw)
         aad = ub64(q.get("additionalAuthenticatedData", ""))
         # A checksum that comes must be right; one that does not is not verified.
@@ -508,8 +543,8 @@ class H(BaseHTTPRequestHandler):
         "surprise": (418, "Teapot", None)}
 
     def az_faults(self):
-        if self.fault == "throttle-ra":
-            self.reply(429, {"error": {"code": "Throttled"}}, [("Retry-After", "7")])
+        if self.fault in WAITS:
+            self.reply(429, {"error": {"code": "Throttled"}}, [("Retry-After", WAITS[self.fault])])
         if self.fault in self.AZ_FAULTS:
             s, c, i = self.AZ_FAULTS[self.fault]
             self.reply(s, {"error": {"code": c, "message": "fake", "innererror": {"code": i}}})
@@ -596,8 +631,8 @@ class H(BaseHTTPRequestHandler):
             self.reply(403, {"errors": ["permission denied"]})
         if self.fault == "throttle":
             self.reply(429, {"errors": ["rate limit quota exceeded"]})
-        if self.fault == "throttle-ra":
-            self.reply(429, {"errors": ["rate limit quota exceeded"]}, [("Retry-After", "7")])
+        if self.fault in WAITS:
+            self.reply(429, {"errors": ["rate limit quota exceeded"]}, [("Retry-After", WAITS[self.fault])])
         if self.fault == "sealed":
             self.reply(503, {"errors": ["Vault is sealed"]})
         if self.fault == "standby":
@@ -676,18 +711,21 @@ def main():
         a = a[2:]
     keep = opts.setdefault("s", None) or tempfile.mkdtemp()
     made, opts["s"] = opts["s"] is None, keep
+    def tls_server(cert):
+        t = Server(("127.0.0.1", 0), H)
+        ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        ctx.load_cert_chain(cert, opts["k"])
+        t.socket = ctx.wrap_socket(t.socket, server_side=True, do_handshake_on_connect=False)
+        threading.Thread(target=t.serve_forever, daemon=True).start()
+        return t.server_address[1]
     s = Server(("127.0.0.1", int(opts.get("l", 0))), H)
     PORT = s.server_address[1]
     threading.Thread(target=s.serve_forever, daemon=True).start()
-    tls = 0
-    if opts.get("c"):
-        t = Server(("127.0.0.1", 0), H)
-        ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        ctx.load_cert_chain(opts["c"], opts["k"])
-        t.socket = ctx.wrap_socket(t.socket, server_side=True, do_handshake_on_connect=False)
-        tls = t.server_address[1]
-        threading.Thread(target=t.serve_forever, daemon=True).start()
-    print(PORT, tls, flush=True)
+    ports = [PORT, tls_server(opts["c"]) if opts.get("c") else 0]
+    if opts.get("e"):
+        silent = socket.create_server(("127.0.0.1", 0))
+        ports += [tls_server(opts["e"]), silent.getsockname()[1]]
+    print(*ports, flush=True)
     sys.stdin.read()
     if made:
         shutil.rmtree(keep)

@@ -23,7 +23,8 @@
 #include "regress/unit/kms/drive.h"
 
 /* A fact a line; "@" a file, in which "|" is a newline; %P port, %T the TLS
- * one, %M the mode. */
+ * one, %E the TLS one with an expired certificate, %S one that says nothing,
+ * %M the mode. */
 #define U	"http://127.0.0.1:%P/m/%M"
 #define AWS_AT	"AWS_ENDPOINT_URL=" U "/\nAWS_REGION=us-east-1\n"
 #define AWS_ID	"AWS_ACCESS_KEY_ID=AKIDFAKE\n"				\
@@ -42,13 +43,15 @@
 #define ARN	"arn:aws:kms:us-east-1:111122223333:key/"		\
 		"11111111-2222-3333-4444-555555555555"
 #define AWS	"aws_kms://" ARN
+#define ANOTHER	"aws_kms://arn:aws:kms:us-east-1:111122223333:key/"	\
+		"11111111-2222-3333-4444-555555555556"
 #define GCP	"gcp_kms://projects/p/locations/l/keyRings/r/cryptoKeys/k"
 #define AZS	"azure_kv://tappass-kv/vault-encryption-key"
 #define AZW	"azure_kv_wrap://tappass-kv/kek"
 #define KV	"vault://secret/data/tappass/vault-key"
 #define TR	"vault_transit://tappass-key"
 
-enum tamper { NONE, TRUNCATED, FLIPPED, CONTEXT, EMPTY };
+enum tamper { NONE, TRUNCATED, FLIPPED, CONTEXT, DEPLOYMENT, EMPTY };
 
 static const struct row {
 	const char	*uri, *facts, *mode;
@@ -147,6 +150,42 @@ static const struct row {
 	    "AssumeRoleUnauthorizedAccess", NONE },
 	{ AWS, AWS_AT NOMETA, "ok", KMS_UNWRAP, KC_CONFIG,
 	    "no AWS credential", NONE },
+	/* AWS: which source comes first, and a hang or a flood in each */
+	{ AWS, AWS_AT AWS_ID "AWS_ROLE_ARN=arn:aws:iam::1:role/r\n"
+	    "@AWS_WEB_IDENTITY_TOKEN_FILE=other\n"
+	    "@AWS_SHARED_CREDENTIALS_FILE=[default]|aws_access_key_id=A|\n",
+	    "ok", KMS_UNWRAP, KC_OK, NULL, NONE },
+	{ AWS, AWS_AT "AWS_ROLE_ARN=arn:aws:iam::1:role/r\n"
+	    "@AWS_WEB_IDENTITY_TOKEN_FILE=web.identity.token\n"
+	    "@AWS_SHARED_CREDENTIALS_FILE=[default]|aws_access_key_id=A|"
+	    "aws_secret_access_key=B|\n", "ok", KMS_UNWRAP, KC_OK, NULL,
+	    NONE },
+	{ AWS, AWS_AT "AWS_CONTAINER_CREDENTIALS_FULL_URI=" U "/creds\n"
+	    "AWS_CONTAINER_AUTHORIZATION_TOKEN=no\n"
+	    "@AWS_SHARED_CREDENTIALS_FILE=[default]|aws_access_key_id=AKIDFAKE|"
+	    "aws_secret_access_key=wJalrFAKE/secret+key|\n", "ok", KMS_UNWRAP,
+	    KC_OK, NULL, NONE },
+	{ AWS, AWS_AT "AWS_CONTAINER_CREDENTIALS_FULL_URI=" U "/creds\n"
+	    "AWS_CONTAINER_AUTHORIZATION_TOKEN=no\n" IMDS, "ok", KMS_UNWRAP,
+	    KC_AUTH, "container credentials", NONE },
+	{ AWS, AWS_AT "AWS_ROLE_ARN=arn:aws:iam::1:role/r\n"
+	    "@AWS_WEB_IDENTITY_TOKEN_FILE=web.identity.token\n",
+	    "cred-hang-head", KMS_UNWRAP, KC_UNAVAILABLE,
+	    "no answer in time", NONE },
+	{ AWS, AWS_AT "AWS_CONTAINER_CREDENTIALS_FULL_URI=" U "/creds\n"
+	    "AWS_CONTAINER_AUTHORIZATION_TOKEN=pod-token\n", "cred-hang-body",
+	    KMS_UNWRAP, KC_UNAVAILABLE, "no answer in time", NONE },
+	{ AWS, AWS_AT "AWS_ROLE_ARN=arn:aws:iam::1:role/r\n"
+	    "@AWS_WEB_IDENTITY_TOKEN_FILE=web.identity.token\n",
+	    "cred-oversize", KMS_UNWRAP, KC_PROTOCOL, "64 KiB", NONE },
+	{ AWS, AWS_AT "AWS_ROLE_ARN=arn:aws:iam::1:role/r\n"
+	    "@AWS_WEB_IDENTITY_TOKEN_FILE=web.identity.token\n",
+	    "cred-500x2~a", KMS_UNWRAP, KC_OK, NULL, NONE },
+	{ AWS, AWS_AT "AWS_CONTAINER_CREDENTIALS_FULL_URI=" U "/creds\n"
+	    "AWS_CONTAINER_AUTHORIZATION_TOKEN=pod-token\n", "cred-redirect",
+	    KMS_UNWRAP, KC_AUTH, "302", NONE },
+	{ AWS, "AWS_ENDPOINT_URL=https://127.0.0.1:%S/\nAWS_REGION=us-east-1\n"
+	    AWS_ID, "hang", KMS_GENERATE, KC_UNAVAILABLE, NULL, NONE },
 	/* AWS: region and endpoint */
 	{ AWS, "AWS_ENDPOINT_URL=" U "/\nAWS_REGION=eu-west-1\n" AWS_ID, "ok",
 	    KMS_GENERATE, KC_CONFIG, "AWS_REGION says", NONE },
@@ -208,8 +247,12 @@ static const struct row {
 	{ AWS, AWS_AT AWS_ID, "ok", KMS_UNWRAP, KC_INVALID, NULL, TRUNCATED },
 	{ AWS, AWS_AT AWS_ID, "ok", KMS_UNWRAP, KC_INVALID, NULL, FLIPPED },
 	{ AWS, AWS_AT AWS_ID, "ok", KMS_UNWRAP, KC_INVALID, NULL, CONTEXT },
+	{ AWS, AWS_AT AWS_ID, "ok", KMS_UNWRAP, KC_INVALID, NULL,
+	    DEPLOYMENT },
 	{ AWS, AWS_AT AWS_ID, "ok", KMS_UNWRAP, KC_INVALID,
 	    "no wrapped key", EMPTY },
+	{ ANOTHER, AWS_AT AWS_ID, "ok", KMS_UNWRAP, KC_INVALID,
+	    "IncorrectKeyException", NONE },
 	{ AWS, AWS_AT AWS_ID, "ok", KMS_FETCH, KC_CONFIG, "it wraps", NONE },
 	/* transport, through one back end: the code is the same for all */
 	{ AWS, AWS_AT AWS_ID, "hang-head", KMS_UNWRAP, KC_UNAVAILABLE,
@@ -315,7 +358,41 @@ static const struct row {
 	    "redirect", NONE },
 	{ GCP, GCP_AT GCP_ID, "dup", KMS_UNWRAP, KC_PROTOCOL, "no JSON",
 	    NONE },
+	{ GCP, GCP_AT GCP_ID, "ok", KMS_UNWRAP, KC_INVALID, NULL,
+	    DEPLOYMENT },
+	{ GCP, GCP_AT GCP_ID, "throttle-ra0", KMS_UNWRAP, KC_THROTTLED, "w0",
+	    NONE },
+	{ GCP, GCP_AT GCP_ID, "hang-body", KMS_UNWRAP, KC_UNAVAILABLE, NULL,
+	    NONE },
+	{ GCP, GCP_AT GCP_ID, "oversize", KMS_UNWRAP, KC_PROTOCOL, "64 KiB",
+	    NONE },
+	{ GCP, GCP_AT GCP_ID, "cred-hang-head", KMS_UNWRAP, KC_UNAVAILABLE,
+	    NULL, NONE },
+	{ GCP, GCP_AT GCP_ID, "cred-oversize", KMS_UNWRAP, KC_PROTOCOL,
+	    "64 KiB", NONE },
+	{ GCP, GCP_AT GCP_ID "@GOOGLE_APPLICATION_CREDENTIALS={\"type\":"
+	    "\"service_account\",\"client_email\":\"a@b\","
+	    "\"private_key\":\"no\"}\n", "ok", KMS_UNWRAP, KC_CONFIG,
+	    "no RSA private_key", NONE },
 	/* Azure, secret */
+	{ AZS, AZ_AT AZ_ID "@AZURE_FEDERATED_TOKEN_FILE=other\n"
+	    "IDENTITY_ENDPOINT=" U "/none\nIDENTITY_HEADER=h\n", "ok",
+	    KMS_FETCH, KC_OK, NULL, NONE },
+	{ AZS, AZ_AT "AZURE_TENANT_ID=tenant-1\nAZURE_CLIENT_ID=c\n"
+	    "@AZURE_FEDERATED_TOKEN_FILE=other\n"
+	    "IDENTITY_ENDPOINT=" U "/msi\nIDENTITY_HEADER=id-header\n", "ok",
+	    KMS_FETCH, KC_AUTH, "invalid_client", NONE },
+	{ AZS, AZ_AT AZ_ID, "500x2~z", KMS_FETCH, KC_OK, NULL, NONE },
+	{ AZS, AZ_AT AZ_ID, "throttle-ra0", KMS_FETCH, KC_THROTTLED, "w0",
+	    NONE },
+	{ AZS, AZ_AT AZ_ID, "hang-head", KMS_FETCH, KC_UNAVAILABLE, NULL,
+	    NONE },
+	{ AZS, AZ_AT AZ_ID, "oversize", KMS_FETCH, KC_PROTOCOL, "64 KiB",
+	    NONE },
+	{ AZS, AZ_AT AZ_ID, "cred-hang-head", KMS_FETCH, KC_UNAVAILABLE, NULL,
+	    NONE },
+	{ AZS, AZ_AT AZ_ID, "cred-oversize", KMS_FETCH, KC_PROTOCOL, "64 KiB",
+	    NONE },
 	{ AZS, AZ_AT AZ_ID, "ok", KMS_FETCH, KC_OK, "k=bb", NONE },
 	{ AZS "/dd", AZ_AT AZ_ID, "ok", KMS_FETCH, KC_OK, "k=dd", NONE },
 	{ AZS, AZ_AT "AZURE_TENANT_ID=tenant-1\nAZURE_CLIENT_ID=c\n"
@@ -375,6 +452,12 @@ static const struct row {
 	    CONTEXT },
 	{ AZW, AZ_AT AZ_ID, "wrongkey", KMS_UNWRAP, KC_INVALID,
 	    "another key", NONE },
+	{ AZW, AZ_AT AZ_ID, "ok", KMS_UNWRAP, KC_INVALID, "another context",
+	    DEPLOYMENT },
+	{ AZW, AZ_AT AZ_ID, "throttle-ra", KMS_UNWRAP, KC_THROTTLED, "w7000",
+	    NONE },
+	{ AZW, AZ_AT AZ_ID, "500x2~w", KMS_UNWRAP, KC_OK, NULL, NONE },
+	{ AZW, AZ_AT AZ_ID, "denied", KMS_UNWRAP, KC_DENIED, NULL, NONE },
 	{ AZW, AZ_AT AZ_ID, "short31", KMS_UNWRAP, KC_INVALID, NULL, NONE },
 	{ AZW, AZ_AT AZ_ID, "disabled", KMS_UNWRAP, KC_STATE, NULL, NONE },
 	/* Vault, KV */
@@ -436,7 +519,29 @@ static const struct row {
 	{ KV, HV_AT HV_ID, "dup", KMS_FETCH, KC_PROTOCOL, "no JSON", NONE },
 	{ KV, HV_AT HV_ID, "500x2~v", KMS_FETCH, KC_OK, NULL, NONE },
 	{ KV, HV_AT HV_ID, "surprise", KMS_FETCH, KC_PROTOCOL, NULL, NONE },
+	{ KV, HV_AT HV_ID "VAULT_ROLE_ID=role-1\nVAULT_SECRET_ID=no\n", "ok",
+	    KMS_FETCH, KC_OK, NULL, NONE },
+	{ KV, HV_AT HV_ID, "throttle-ra0", KMS_FETCH, KC_THROTTLED, "w0",
+	    NONE },
+	{ KV, HV_AT HV_ID, "hang-head", KMS_FETCH, KC_UNAVAILABLE, NULL,
+	    NONE },
+	{ KV, HV_AT "VAULT_ROLE_ID=role-1\nVAULT_SECRET_ID=secret-1\n",
+	    "cred-hang-body", KMS_FETCH, KC_UNAVAILABLE, NULL, NONE },
+	{ KV, HV_AT "VAULT_ROLE_ID=role-1\nVAULT_SECRET_ID=secret-1\n",
+	    "cred-oversize", KMS_FETCH, KC_PROTOCOL, "64 KiB", NONE },
+	{ KV, HV_AT "VAULT_ROLE_ID=role-1\nVAULT_SECRET_ID=secret-1\n",
+	    "cred-redirect", KMS_FETCH, KC_PROTOCOL, "redirect", NONE },
 	/* Vault, Transit */
+	{ TR, HV_AT HV_ID, "ok", KMS_UNWRAP, KC_INVALID, NULL, DEPLOYMENT },
+	{ TR, HV_AT HV_ID, "ok", KMS_UNWRAP, KC_INVALID, NULL, FLIPPED },
+	{ TR, HV_AT HV_ID, "throttle", KMS_UNWRAP, KC_THROTTLED, "w0", NONE },
+	{ TR, HV_AT HV_ID, "throttle-ra", KMS_UNWRAP, KC_THROTTLED, "w7000",
+	    NONE },
+	{ TR, HV_AT HV_ID, "500x2~t", KMS_UNWRAP, KC_OK, NULL, NONE },
+	{ TR, HV_AT HV_ID, "denied", KMS_UNWRAP, KC_DENIED, NULL, NONE },
+	{ TR, HV_AT HV_ID, "expired", KMS_UNWRAP, KC_AUTH, NULL, NONE },
+	{ TR, HV_AT HV_ID, "oversize", KMS_UNWRAP, KC_PROTOCOL, "64 KiB",
+	    NONE },
 	{ TR, HV_AT HV_ID, "ok", KMS_GENERATE, KC_OK, NULL, NONE },
 	{ TR, HV_AT HV_ID, "ok", KMS_UNWRAP, KC_OK, NULL, NONE },
 	{ TR, HV_AT HV_ID, "ok", KMS_UNWRAP, KC_INVALID,
@@ -455,8 +560,11 @@ static const uint8_t	context[] = { 0, 3, 'a', 'p', 'p', 0, 7, 't', 'a',
     'p', 'p', 'a', 's', 's', 0, 3, 'e', 'n', 'v', 0, 1, 'x' };
 static const uint8_t	other[] = { 0, 3, 'a', 'p', 'p', 0, 8, 't', 'a', 'p',
     'p', 'a', 's', 's', '2', 0, 3, 'e', 'n', 'v', 0, 1, 'x' };
+static const uint8_t	deployment[] = { 0, 3, 'a', 'p', 'p', 0, 7, 't', 'a',
+    'p', 'p', 'a', 's', 's', 0, 3, 'e', 'n', 'v', 0, 1, 'y' };
 
-static char	 port[16], tlsport[16], dir[64], keytext[4096];
+static char	 port[16], tlsport[16], oldport[16], deadport[16];
+static char	 dir[64], keytext[4096];
 static char	*pem;
 static int	 fakein;
 static pid_t	 fake;
@@ -478,6 +586,7 @@ facts(struct drive *how, char *out, size_t size, const char *text,
 		}
 		text++;
 		s = *text == 'P' ? port : *text == 'T' ? tlsport :
+		    *text == 'E' ? oldport : *text == 'S' ? deadport :
 		    *text == 'M' ? mode : keytext;
 		p += strlcpy(p, s, size - (size_t)(p - out));
 	}
@@ -514,8 +623,8 @@ prepare(struct drive *how, const struct row *r, char *text, size_t size,
 	how->contextlen = sizeof(context);
 	how->key = key;
 	how->keylen = r->op == KMS_GENERATE || r->op == KMS_WRAP ? 32 : 0;
-	how->ms = strncmp(mode, "hang", 4) == 0 || strcmp(mode, "slow") == 0 ?
-	    1500 : 15000;
+	how->ms = strstr(mode, "hang") != NULL || strcmp(mode, "slow") == 0 ?
+	    700 : 15000;
 	how->pem = pem;
 	facts(how, text, size, r->facts, mode);
 }
@@ -530,6 +639,8 @@ wrapped(const struct row *r, struct driven *d)
 
 	good = *r;
 	good.op = KMS_WRAP;
+	if (strcmp(r->uri, ANOTHER) == 0)
+		good.uri = AWS;
 	good.facts = strncmp(r->uri, "aws", 3) == 0 ? AWS_AT AWS_ID :
 	    strncmp(r->uri, "gcp", 3) == 0 ? GCP_AT GCP_ID :
 	    strncmp(r->uri, "azure", 5) == 0 ? AZ_AT AZ_ID : HV_AT HV_ID;
@@ -555,6 +666,10 @@ tamper(struct drive *how, struct driven *w, enum tamper t)
 	case CONTEXT:
 		how->context = other;
 		how->contextlen = sizeof(other);
+		break;
+	case DEPLOYMENT:
+		how->context = deployment;
+		how->contextlen = sizeof(deployment);
 		break;
 	case EMPTY:
 		how->wrappedlen = 0;
@@ -698,6 +813,8 @@ test_no_dial(void **state)
 	assert_non_null(strstr(d.text, "dial"));
 }
 
+#define PROXY	"TAPPASS_KMS_PROXY=http://127.0.0.1:%P\n"
+
 /* TLS: the certificate is of 127.0.0.1 and vault.test, by our CA. */
 static void
 test_tls(void **state)
@@ -718,6 +835,26 @@ test_tls(void **state)
 		    KC_UNAVAILABLE, 1 },
 		{ "VAULT_ADDR=https://vault.test:%T/m/oversize\n" HV_ID,
 		    KC_PROTOCOL, 1 },
+		{ "VAULT_ADDR=https://vault.test:%E/m/ok\n" HV_ID, KC_CONFIG,
+		    1 },
+		{ "VAULT_ADDR=https://vault.test:%S/m/hang\n" HV_ID,
+		    KC_UNAVAILABLE, 1 },
+		/* A proxy in between: tunnels, interferes, is another one. */
+		{ "VAULT_ADDR=https://vault.test:%T/m/ok\n" PROXY HV_ID, KC_OK,
+		    1 },
+		{ "VAULT_ADDR=https://other.test:%T/m/ok\n" PROXY HV_ID,
+		    KC_CONFIG, 1 },
+		{ "VAULT_ADDR=https://vault.test:%T/m/ok\n" PROXY HV_ID,
+		    KC_CONFIG, 0 },
+		{ "VAULT_ADDR=https://denied.test:%T/m/ok\n" PROXY HV_ID,
+		    KC_UNAVAILABLE, 1 },
+		{ "VAULT_ADDR=https://page.test:%T/m/ok\n" PROXY HV_ID,
+		    KC_UNAVAILABLE, 1 },
+		{ "VAULT_ADDR=https://hang.test:%T/m/hang\n" PROXY HV_ID,
+		    KC_UNAVAILABLE, 1 },
+		{ "VAULT_ADDR=https://vault.test:%T/m/ok\n"
+		    "TAPPASS_KMS_PROXY=http://127.0.0.1:1\n" HV_ID,
+		    KC_UNAVAILABLE, 1 },
 	};
 	static char		 text[4096];
 	struct driven		 d;
@@ -729,7 +866,8 @@ test_tls(void **state)
 	for (i = 0; i < nitems(t); i++) {
 		r = (struct row){ KV, t[i].facts, "ok", KMS_FETCH, 0, NULL,
 		    NONE };
-		prepare(&how, &r, text, sizeof(text), i == 5 ? "hang" : "ok");
+		prepare(&how, &r, text, sizeof(text), strstr(t[i].facts, "/hang") !=
+		    NULL ? "hang" : "ok");
 		if (!t[i].trusted)
 			how.pem = NULL;
 		assert_int_equal(drive_run(&how, &d), 0);
@@ -790,6 +928,8 @@ certificates(void)
 	    "-subj /CN=x && printf 'subjectAltName=DNS:vault.test,"
 	    "IP:127.0.0.1' >ext && openssl x509 -req -in tls.csr -CA ca.pem "
 	    "-CAkey ca.key -CAcreateserial -out tls.pem -days 2 -extfile ext "
+	    "&& openssl x509 -req -in tls.csr -CA ca.pem -CAkey ca.key "
+	    "-out old.pem -days -1 -extfile ext "
 	    "&& openssl genpkey -algorithm RSA -out rsa.pem && "
 	    "openssl pkey -in rsa.pem -pubout -out rsa.pub", dir);
 	return system(cmd) == 0 ? 0 : -1;
@@ -810,7 +950,7 @@ program(void)
 static int
 start(void **state)
 {
-	char	 line[64], cert[80], key[80], pub[80];
+	char	 line[64], cert[80], key[80], pub[80], old[80];
 	int	 in[2], out[2];
 	ssize_t	 n;
 
@@ -824,13 +964,14 @@ start(void **state)
 	snprintf(cert, sizeof(cert), "%s/tls.pem", dir);
 	snprintf(key, sizeof(key), "%s/tls.key", dir);
 	snprintf(pub, sizeof(pub), "%s/rsa.pub", dir);
+	snprintf(old, sizeof(old), "%s/old.pem", dir);
 	fake = fork();
 	if (fake == 0) {
 		dup2(in[0], 0);
 		dup2(out[1], 1);
 		closefrom(3);
 		execlp("python3", "python3", program(), "-c", cert, "-k", key,
-		    "-p", pub, (char *)NULL);
+		    "-p", pub, "-e", old, (char *)NULL);
 		_exit(127);
 	}
 	close(in[0]);
@@ -840,8 +981,8 @@ start(void **state)
 	if (n <= 0)
 		return -1;
 	line[n] = '\0';
-	return sscanf(line, "%15s %15s", port, tlsport) == 2 &&
-	    pem != NULL ? 0 : -1;
+	return sscanf(line, "%15s %15s %15s %15s", port, tlsport, oldport,
+	    deadport) == 4 && pem != NULL ? 0 : -1;
 }
 
 static int
