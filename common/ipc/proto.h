@@ -128,6 +128,7 @@ X(KP_ASK,	0x0a82, KP, DOWN, D, 16,    0)				\
 X(KP_RELOADED,	0x0a83, KP, DOWN, D, 512,   0)				\
 X(KP_STOPPED,	0x0a84, KP, DOWN, D, 16,    0)				\
 X(KP_TLSREADY,	0x0a85, KP, DOWN, D, 512,   0)				\
+X(KP_WAITING,	0x0a86, KP, DOWN, D, 1024,  0)				\
 /* broker - kms */							\
 X(EXCHANGE,	0x0b01, BK, DOWN, D, 12288, 0)				\
 X(RESULT,	0x0b81, BK, UP,   D, 12288, 0)				\
@@ -450,7 +451,7 @@ enum proto_provider { PROV_NOKEY, PROV_DOWN, PROV_UP };
  *		taken from it stays
  * REOPENED	str source name
  * TAKEN	u8 kind, str source name, u8 ok: a SOURCE was judged
- * SERVING	payload of KP_READY: the broker has recovered and serves; sent again
+ * SERVING	KP_READY without the life: the broker has recovered and serves; again
  *		when the set of providers with a key changes
  * WAITING	u8 class (enum proto_kms_class), str text: the start waits for the
  *		KMS, for this reason; an empty text: no longer.  Sent at each change
@@ -471,7 +472,8 @@ enum proto_provider { PROV_NOKEY, PROV_DOWN, PROV_UP };
  *		(back end, URI without query, principal, permission needed)
  * KP_RELOAD, KP_STOP, KP_STOPPED	u8 what
  * KP_STATUS	blob text
- * KP_READY	u8 first run, u8 providers with a key, str policy id hex,
+ * KP_WAITING	u32 life of the broker, then as WAITING
+ * KP_READY	u32 life of the broker, u8 first run, u8 providers with a key, str policy id hex,
  *		str audit pin hex, str names of providers with a key (space
  *		separated), str names of providers without
  * KP_RELOADED	u8 ok, str text

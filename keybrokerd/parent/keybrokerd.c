@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "common/compat/compat.h"
@@ -25,7 +26,7 @@
 #include "keybrokerd/parent/keybrokerd.h"
 #include "keybrokerd/parent/watch.h"
 
-#define EXIT_CONFIG	78
+#define EXIT_CONFIG	EX_CONFIG
 #define STEP_NS		(10 * NS_S)
 
 static volatile sig_atomic_t	 got_hup, got_term, got_chld;
@@ -88,8 +89,8 @@ policy_make(struct keyd *k, const struct kconf *c)
 }
 
 /* Paths that depend on both the options and the configuration. */
-static void
-default_paths(struct kconf *c, const struct args *a)
+void
+keyd_paths(struct kconf *c, const struct args *a)
 {
 	if (c->vaultkey[0] == '\0')
 		snprintf(c->vaultkey, sizeof(c->vaultkey), "%.4000s/vault.key",
@@ -141,7 +142,7 @@ keyd_reload(struct keyd *k)
 	ok = kconf_load(c, &k->args) == 0;
 	memcpy(old, k->policy, sizeof(old));
 	if (ok) {
-		default_paths(c, &k->args);
+		keyd_paths(c, &k->args);
 		strlcpy(c->control, k->conf.control, sizeof(c->control));
 		ok = policy_make(k, c) == 0;
 	}
@@ -183,6 +184,7 @@ keyd_stop(struct keyd *k, int now)
 			msg_open(&w, M_CLOSING);
 			(void)msg_send(&broker->channel, &w, -1);
 		}
+		kmsrole_end(k);
 	}
 	if (now)
 		k->step_deadline = 0;
@@ -298,16 +300,18 @@ loop(struct keyd *k)
 			keyd_stop(k, 0);
 			continue;
 		}
-		r = msglink_flush(&k->proxyd);
+		r = k->proxyd.dead ? -1 : msglink_flush(&k->proxyd);
 		if (!k->proxyd.dead)
 			poll_events(k->poll, k->proxyd.fd,
 			    (short)(POLLIN | (r == 1 ? POLLOUT : 0)));
 		if (poll_turn(k->poll, next_deadline(k)) == -1)
 			fatal("poll");
 	}
-	(void)msg_sendv(&k->proxyd, M_KP_STOPPED, NULL, 0, -1);
-	(void)msglink_flush(&k->proxyd);
-	unlink(k->ctlpath);
+	if (!k->init) {
+		(void)msg_sendv(&k->proxyd, M_KP_STOPPED, NULL, 0, -1);
+		(void)msglink_flush(&k->proxyd);
+		unlink(k->ctlpath);
+	}
 	return k->exitcode;
 }
 
@@ -318,8 +322,10 @@ prepare(struct keyd *k)
 
 	if (kconf_load(&k->conf, &k->args) == -1)
 		return EXIT_CONFIG;
-	default_paths(&k->conf, &k->args);
-	source_claim(&k->sources, &k->conf);
+	keyd_paths(&k->conf, &k->args);
+	if (keyplace_read(k) == -1)
+		return EXIT_CONFIG;
+	source_claim(k);
 	k->blobfd = -1;
 	if (policy_make(k, &k->conf) == -1)
 		return EXIT_CONFIG;
@@ -329,13 +335,47 @@ prepare(struct keyd *k)
 		return 1;
 	k->first_run = state_first_run(k);
 	user = geteuid() != 0 || k->conf.development;
-	if (state_vault_key(k, user) == -1)
+	if (keyplace_choose(k, user) == -1)
 		return EXIT_CONFIG;
 	if (source_open_files(k) == -1 || watch_configure(k, 1) == -1)
 		return EXIT_CONFIG;
 	if (state_ca(k) == -1 || control_listen(k) == -1)
 		return 1;
 	return 0;
+}
+
+static void
+start(struct keyd *k)
+{
+	k->step = "the broker (with ledger and dial)";
+	k->step_deadline = poll_now() + 3 * STEP_NS;
+	roles_want(k, ROLE_LEDGER, 0);
+	roles_want(k, ROLE_DIAL, 0);
+	roles_want(k, ROLE_BROKER, 0);
+	if (k->kmsuri[0] != '\0')
+		roles_want(k, ROLE_KMS, 0);
+}
+
+/* keybrokerd init: no proxyd above, nobody to call, Ctrl-C is ours. */
+int
+keyd_once(struct keyd *k)
+{
+	struct sigaction	 sa;
+
+	signals();
+	memset(&sa, 0, sizeof(sa));
+	sa.sa_handler = on_signal;
+	sigaction(SIGINT, &sa, NULL);
+	k->poll = poll_new(KEYD_KIDS * 2 + 9);
+	roles_init(k);
+	tlspair_init(k);
+	k->blobfd = -1;
+	if (policy_make(k, &k->conf) == -1)
+		return EXIT_CONFIG;
+	if (state_ca(k) == -1)
+		return 1;
+	start(k);
+	return loop(k);
 }
 
 int
@@ -345,6 +385,7 @@ keyd_run(int argc, char **argv)
 	struct stat		 st;
 	int			 r;
 
+	k.kmsfd = -1;
 	if (source_inherit(&k.sources) == -1) {
 		fprintf(stderr, "keybrokerd: bad descriptors from stage one\n");
 		return 1;
@@ -370,32 +411,7 @@ keyd_run(int argc, char **argv)
 	if (geteuid() == 0)
 		priv_parent();
 	poll_add(k.poll, k.proxyd.fd, POLLIN, proxyd_readable, &k);
-	k.step = "the broker (with ledger and dial)";
-	k.step_deadline = poll_now() + 3 * STEP_NS;
-	roles_want(&k, ROLE_LEDGER, 0);
-	roles_want(&k, ROLE_DIAL, 0);
-	roles_want(&k, ROLE_BROKER, 0);
+	start(&k);
 	return loop(&k);
 }
 
-/* keybrokerd init: make the vault key file, once, for a service. */
-int
-keyd_init_command(int argc, char **argv)
-{
-	static struct keyd	 k;
-
-	if (args_parse(&k.args, "keybrokerd init", argc, argv) == -1)
-		return EXIT_CONFIG;
-	log_parent("keybrokerd", 1);
-	umask(077);
-	if (kconf_load(&k.conf, &k.args) == -1)
-		return EXIT_CONFIG;
-	default_paths(&k.conf, &k.args);
-	if (access(k.conf.vaultkey, F_OK) == 0) {
-		log_info("%s is there already; nothing to do", k.conf.vaultkey);
-		return 0;
-	}
-	if (args_mkdirs(k.args.confdir, 0755) == -1 || state_open(&k) == -1)
-		return 1;
-	return state_vault_key(&k, 1) == -1 ? 1 : 0;
-}

@@ -9,6 +9,7 @@
 
 #include "common/ipc/msg.h"
 #include "common/ipc/proto.h"
+#include "common/kms/kms.h"
 #include "common/proc/args.h"
 #include "common/proc/poll.h"
 #include "common/proc/reap.h"
@@ -63,9 +64,14 @@ struct source {
 	int		 map;		/* memfd_secret: can only be mapped */
 	int		 claimed;
 	uint8_t		 kind;		/* proto_source */
+	uint8_t		 to;		/* SOURCE_* */
 	uint64_t	 size;
 	char		 name[256];
+	char		*text;		/* a public value, once it was read */
 };
+
+#define SOURCE_BROKER	0x01	/* who gets it */
+#define SOURCE_KMS	0x02
 
 struct sources {
 	size_t		 n;
@@ -91,10 +97,11 @@ struct kid {
 	char		 missing[256];
 	int		 expected;	/* its end is wanted */
 	int		 gone;		/* and no other follows */
+	int		 linked;	/* kms: it has its one exchange */
 };
 
 #define KID_REFUSED	16	/* refused messages that kill a role */
-#define KEYD_KIDS	(5 + PROVIDERS_MAX)
+#define KEYD_KIDS	(6 + PROVIDERS_MAX)
 
 /* ---- listeners' certificates and key files, unread (tlspair.c) ---------------- */
 struct tlsround {
@@ -118,10 +125,17 @@ struct keyd {
 	struct kid	 kids[KEYD_KIDS];
 	int		 blobfd;
 	uint8_t		 policy[32];
+	char		 keyfile[PATH_MAX];	/* the vault key's, "" none */
+	char		 previousfile[PATH_MAX];
 	char		 kmsuri[KMS_URI_MAX + 1];	/* "" none */
+	unsigned	 kmsback;		/* 1 << enum kms_back, 0 none */
+	uint8_t		 kmshosts[KMS_BLOB_MAX];	/* kmstarget_encode */
+	size_t		 kmshostslen;
+	int		 kmsfd;			/* kms's end for the broker, -1 */
 	char		 dek[KMS_DEK_MAX + 1];	/* TAPPASS_VAULT_DEK, wrapped */
 	char		 waiting[REASON_MAX];	/* on whom the start waits, or "" */
 	int		 init;			/* keybrokerd init */
+	int		 keymade;		/* and dek is what it made */
 	size_t		 bloblen;
 	int		 cafd, lockfd, statefd;
 	int		 ctlfd;
@@ -148,20 +162,48 @@ uint8_t	*kconf_blob(const struct kconf *, size_t *len);
 /* source.c */
 int	 source_stage_one(int argc, char **argv);
 int	 source_inherit(struct sources *);
-void	 source_claim(struct sources *, const struct kconf *);
+/* Closes what nobody claims; who gets the rest. */
+void	 source_claim(struct keyd *);
+/* SRC_ENV of that name, NULL. */
+struct source *source_find(struct sources *, const char *name);
+/* A public variable's value, read once; NULL: it cannot be, or holds a NUL. */
+const char *source_text(struct source *);
 int	 source_open_files(struct keyd *);
 void	 source_send(struct keyd *, struct msglink *);
 void	 source_reopen(struct keyd *);
+/* What the kms role may have: variables, and the files that they name now. */
+void	 source_send_kms(struct keyd *, struct msglink *);
 /* state.c */
 int	 state_open(struct keyd *);
 int	 state_first_run(struct keyd *);
-int	 state_vault_key(struct keyd *, int create);
 int	 state_ca(struct keyd *);
 uint64_t state_resolver_stamp(void);
+/* keyplace.c */
+/* URI and wrapped key out of their variables; -1 said, EX_CONFIG. */
+int	 keyplace_read(struct keyd *);
+/*
+ * The one place that has the vault key.  create: a key file may be made, and
+ * only if there is no ciphertext (decisions M17, design 6).  -1: none, two, or
+ * a KMS that cannot be meant; said, EX_CONFIG.
+ */
+int	 keyplace_choose(struct keyd *, int create);
+/* kmsrole.c: one kms role for one exchange */
+int	 kmsrole_list(const struct keyd *);	/* a memfd for dial or kms, -1 */
+void	 kmsrole_spawn(struct keyd *);		/* the broker asks for one */
+/* One of kms, dial, broker is up: what it and they need of each other. */
+void	 kmsrole_up(struct keyd *, struct kid *);
+/* It ended, or did not start; when to start the next one. */
+uint64_t kmsrole_gone(struct keyd *, struct kid *, uint64_t now);
+/* Nobody waits for the answer any more. */
+void	 kmsrole_end(struct keyd *);
 /* roles.c */
 void	 roles_init(struct keyd *);
 struct kid *roles_find(struct keyd *, enum proto_role, uint16_t);
 void	 roles_want(struct keyd *, enum proto_role, uint16_t);
+int	 roles_up(const struct kid *);		/* NULL is not */
+void	 roles_peer(struct kid *to, enum proto_role, uint16_t instance,
+	    uint32_t generation, int fd);	/* owns fd */
+void	 roles_join(struct kid *, struct kid *);	/* a pair, an end each */
 void	 roles_turn(struct keyd *, uint64_t now);
 uint64_t roles_deadline(const struct keyd *);
 void	 roles_reap(struct keyd *, uint64_t now);
@@ -179,12 +221,15 @@ void	 tlspair_init(struct keyd *);
 int	 tlspair_proxyd(struct keyd *, struct msgr *, int fd);
 void	 tlspair_up(struct keyd *, struct kid *);
 void	 tlspair_ready(struct keyd *, struct msgr *);
+/* firstkey.c */
+int	 firstkey_command(int argc, char **argv);	/* keybrokerd init */
 /* control.c */
 int	 control_listen(struct keyd *);
 void	 control_accept(void *arg, int fd, short revents);
 /* keybrokerd.c */
 int	 keyd_run(int argc, char **argv);
-int	 keyd_init_command(int argc, char **argv);
+int	 keyd_once(struct keyd *);	/* until the broker served; exit code */
+void	 keyd_paths(struct kconf *, const struct args *);
 void	 keyd_stop(struct keyd *, int now);
 void	 keyd_reload(struct keyd *);
 

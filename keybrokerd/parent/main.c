@@ -9,6 +9,29 @@
 
 #include "keybrokerd/parent/keybrokerd.h"
 
+static const char *
+environment(void *arg, const char *name)
+{
+	(void)arg;
+	return getenv(name);
+}
+
+/* What a start would refuse at once; nobody is asked. */
+static int
+check_kms(void)
+{
+	static struct kms_targets	 hosts;
+	const char			*uri;
+	char				 why[256];
+
+	uri = getenv("TAPPASS_VAULT_KEY_KMS");
+	if (uri == NULL || *uri == '\0' || kmstarget_list(&hosts, uri,
+	    environment, NULL, why, sizeof(why)) == 0)
+		return 0;
+	fprintf(stderr, "keybrokerd: %s\n", why);
+	return -1;
+}
+
 static int
 check(int argc, char **argv)
 {
@@ -23,7 +46,7 @@ check(int argc, char **argv)
 	}
 	if (!a.check)
 		return -1;
-	if (kconf_load(&c, &a) == -1)
+	if (kconf_load(&c, &a) == -1 || check_kms() == -1)
 		return 78;
 	if (a.verbose)
 		fputs(kconf_default, stdout);
@@ -36,14 +59,14 @@ int
 main(int argc, char *argv[])
 {
 	const char	*stage;
-	int		 r;
+	int		 init, r;
 
+	init = argc > 1 && strcmp(argv[1], "init") == 0;
 	stage = getenv("KEYBROKERD_STAGE");
 	if (stage != NULL && strcmp(stage, "2") == 0)
-		return keyd_run(argc, argv);
-	if (argc > 1 && strcmp(argv[1], "init") == 0)
-		return keyd_init_command(argc - 1, argv + 1);
-	if ((r = check(argc, argv)) != -1)
+		return init ? firstkey_command(argc - 1, argv + 1) :
+		    keyd_run(argc, argv);
+	if (!init && (r = check(argc, argv)) != -1)
 		return r;
 	return source_stage_one(argc, argv) == -1 ? 1 : 0;
 }

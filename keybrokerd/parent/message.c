@@ -43,12 +43,19 @@ on_spawn(struct keyd *k, struct msgr *m)
 
 	role = msg_get_u8(m);
 	provider = msg_get_u16(m);
-	if (msg_end(m) == -1 || role != ROLE_EGRESS || provider == 0 ||
+	if (msg_end(m) == 0 && role == ROLE_KMS && provider == 0 &&
+	    k->kmsuri[0] != '\0') {
+		kmsrole_spawn(k);
+		return;
+	}
+	if (m->bad || role != ROLE_EGRESS || provider == 0 ||
 	    provider > k->conf.nproviders) {
 		log_warnx("SPAWN of an unknown role or provider");
 		return;
 	}
-	roles_want(k, ROLE_EGRESS, provider);
+	/* An init makes a key and ends: nobody calls. */
+	if (!k->init)
+		roles_want(k, ROLE_EGRESS, provider);
 }
 
 static void
@@ -90,6 +97,7 @@ on_serving(struct keyd *k, struct msgr *m)
 		return;
 	/* Composed anew: proxyd believes us, we do not believe the broker. */
 	msg_open(&w, M_KP_READY);
+	msg_put_u32(&w, roles_find(k, ROLE_BROKER, 0)->generation);
 	msg_put_u8(&w, msg_get_u8(m));
 	msg_put_u8(&w, msg_get_u8(m));
 	for (i = 0; i < 4; i++) {
@@ -103,25 +111,40 @@ on_serving(struct keyd *k, struct msgr *m)
 	k->ready = 1;
 	k->step = NULL;
 	k->step_deadline = 0;
-	if (msg_send(&k->proxyd, &w, -1) == -1)
+	if (k->init)
+		keyd_stop(k, 0);
+	else if (msg_send(&k->proxyd, &w, -1) == -1)
 		log_warn("KP_READY");
 }
 
-/* The start waits for the KMS, or no longer does. */
+/* The start waits for the KMS, or no longer does; proxyd tells systemd, and has
+ * its workers say so. */
 static void
 on_waiting(struct keyd *k, struct msgr *m)
 {
-	char	 text[REASON_MAX];
+	struct msgw	 w;
+	char		 text[REASON_MAX];
+	uint8_t		 class;
 
-	(void)msg_get_u8(m);
+	class = msg_get_u8(m);
 	msg_get_str(m, text, sizeof(text));
-	if (msg_end(m) == -1) {
+	if (msg_end(m) == -1 || class >= KC_MAX) {
 		log_warnx("malformed WAITING");
 		return;
 	}
-	if (text[0] != '\0' && strcmp(text, k->waiting) != 0)
-		log_warnx("start: waits for the KMS: %s", text);
+	if (k->ready || strcmp(text, k->waiting) == 0)
+		return;
+	if (text[0] != '\0')
+		log_warnx("the start waits for the KMS: %s", text);
 	strlcpy(k->waiting, text, sizeof(k->waiting));
+	if (k->init)
+		return;
+	msg_open(&w, M_KP_WAITING);
+	msg_put_u32(&w, roles_find(k, ROLE_BROKER, 0)->generation);
+	msg_put_u8(&w, class);
+	msg_put_str(&w, text);
+	if (msg_send(&k->proxyd, &w, -1) == -1)
+		log_warn("KP_WAITING");
 }
 
 /* A wrapped key was made: wrapped, so it may be read and shown. */
@@ -138,6 +161,9 @@ on_keymade(struct keyd *k, struct msgr *m)
 	}
 	memcpy(k->dek, p, len);
 	k->dek[len] = '\0';
+	k->keymade = 1;
+	if (k->init)
+		keyd_stop(k, 0);
 }
 
 /* A provider refused the value of this variable: is there another one? */

@@ -16,6 +16,8 @@
 #include "common/policy/policy.h"
 #include "keybrokerd/parent/keybrokerd.h"
 
+#define TIME_MAX	(30 * 86400)	/* seconds */
+
 static struct conf	*file;
 static struct kconf	*conf;
 static struct provider	*prov;
@@ -32,19 +34,23 @@ static int	 secret_add(char [][256], size_t *, char *, const char *);
 static void	 set_proxy(char *);
 static int	 envname(const char *);
 static int	 plain_query(const char *);
+static int	 seconds(char *, uint32_t *);
 %}
 
 %union {
 	char	*str;
 	int64_t	 num;
+	uint32_t secs;
 }
-%token ANTHROPIC APIKEY AUDIT AUTH BARE BEARER CA CONTROL CREATED DEPLOYMENT
-%token DEVELOPMENT DIALECT DIRECTORY ENV FFILE INCLUDE INSECURE KEY MODEL NONE
-%token OFF OPENAI ORIGIN PATH PERMISSIVE PROVIDER PROXY QUERY REGION SANDBOX
-%token SECRETS SIGVFOUR URL VAULT WATCH XAPIKEY XGOOGAPIKEY
+%token ANTHROPIC APIKEY AUDIT AUTH BARE BEARER CA CHECK CONTROL CREATED
+%token DEADLINE DEPLOYMENT DEVELOPMENT DIALECT DIRECTORY ENV FFILE INCLUDE
+%token INSECURE KEY KMS MODEL NEVER NONE OFF OPENAI ORIGIN PATH PERMISSIVE
+%token PROVIDER PROXY QUERY REGION SANDBOX SECRETS SIGVFOUR STALE URL VAULT
+%token WATCH XAPIKEY XGOOGAPIKEY
 %token <str> STRING
 %token <num> NUMBER
 %type <str> word
+%type <secs> time
 
 %%
 grammar	: /* empty */
@@ -75,6 +81,11 @@ line	: DEVELOPMENT		{ conf->development = 1; }
 			YYERROR;
 	}
 	| SECRETS WATCH OFF	{ conf->nowatch = 1; }
+	| KMS CHECK time	{ conf->kmscheck = $3; }
+	| KMS STALE time	{ conf->kmsstale = $3; }
+	| KMS STALE NEVER	{ conf->kmsstale = 0; }
+	| KMS DEADLINE time	{ conf->kmsstart = $3; }
+	| KMS DEADLINE NEVER	{ conf->kmsstart = 0; }
 	| CA FFILE STRING	{
 		if (copy(conf->cafile, sizeof(conf->cafile), $3,
 		    "ca file") == -1)
@@ -173,6 +184,18 @@ item	: DIALECT OPENAI	{ set_dialect(DIALECT_OPENAI); }
 		prov->key_set = 1;
 	}
 	;
+time	: NUMBER		{
+		if ($1 < 1 || $1 > TIME_MAX) {
+			conf_error(file, "a time is 1 second to 30 days");
+			YYERROR;
+		}
+		$$ = (uint32_t)$1;
+	}
+	| STRING		{
+		if (seconds($1, &$$) == -1)
+			YYERROR;
+	}
+	;
 word	: STRING
 	| OPENAI		{ $$ = strdup("openai"); }
 	| ANTHROPIC		{ $$ = strdup("anthropic"); }
@@ -187,6 +210,7 @@ static const struct conf_keyword keywords[] = {
 	{ "bare",	BARE },
 	{ "bearer",	BEARER },
 	{ "ca",		CA },
+	{ "check",	CHECK },
 	{ "control",	CONTROL },
 	{ "created",	CREATED },
 	{ "deployment",	DEPLOYMENT },
@@ -198,7 +222,9 @@ static const struct conf_keyword keywords[] = {
 	{ "include",	INCLUDE },
 	{ "insecure",	INSECURE },
 	{ "key",		KEY },
+	{ "kms",		KMS },
 	{ "model",	MODEL },
+	{ "never",	NEVER },
 	{ "none",	NONE },
 	{ "off",		OFF },
 	{ "openai",	OPENAI },
@@ -212,6 +238,8 @@ static const struct conf_keyword keywords[] = {
 	{ "sandbox",	SANDBOX },
 	{ "secrets",	SECRETS },
 	{ "sigv4",	SIGVFOUR },
+	{ "stale",	STALE },
+	{ "start-deadline",	DEADLINE },
 	{ "url",		URL },
 	{ "vault",	VAULT },
 	{ "watch",	WATCH },
@@ -263,6 +291,37 @@ envname(const char *s)
 {
 	return *s != '\0' && strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	    "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(s);
+}
+
+/* A number with s, m, h or d behind it, in seconds.  Takes the string. */
+static int
+seconds(char *s, uint32_t *out)
+{
+	static const struct {
+		char	 unit;
+		int	 seconds;
+	} units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 } };
+	const char	*errstr;
+	size_t		 i, len;
+	int64_t		 n;
+
+	len = strlen(s);
+	for (i = 0, n = 0; i < nitems(units); i++) {
+		if (len < 2 || s[len - 1] != units[i].unit)
+			continue;
+		s[len - 1] = '\0';
+		n = strtonum(s, 1, TIME_MAX, &errstr);
+		n = errstr != NULL ? 0 : n * units[i].seconds;
+		break;
+	}
+	free(s);
+	if (n < 1 || n > TIME_MAX) {
+		conf_error(file, "a time is 1 second to 30 days, such as 90s, "
+		    "10m, 2h, 7d");
+		return -1;
+	}
+	*out = (uint32_t)n;
+	return 0;
 }
 
 /* name=value pairs that need no quoting. */

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "common/compat/compat.h"
@@ -33,7 +34,8 @@ static struct keyd	*the;		/* for the poll callbacks */
 static const struct role_row {
 	enum proto_role	 role;
 	const char	*path, *name;
-	int		 blob, extra;	/* 0 none, 1 state directory, 2 CA */
+	int		 blob;		/* 0 none, 1 policy, 2 hosts of a KMS */
+	int		 extra;		/* 0 none, 1 state directory, 2 CA */
 	int		 root;		/* 0 none, 1 empty, 2 state directory */
 	uint64_t	 nofile;
 	size_t		 memlock;
@@ -45,6 +47,7 @@ static const struct role_row {
 	    2 * WORKER_LINKS + 4096, 8 * 1024 * 1024 },
 	{ ROLE_DIAL, "keybrokerd/dial", "dial", 1, 0, 0, 512, 0 },
 	{ ROLE_TLSKEY, "keybrokerd/tlskey", "tlskey", 0, 0, 1, 256, 256 * 1024 },
+	{ ROLE_KMS, "keybrokerd/kms", "kms", 2, 2, 1, 128, 8 * 1024 * 1024 },
 };
 
 static const struct role_row *
@@ -118,8 +121,8 @@ roles_want(struct keyd *k, enum proto_role role, uint16_t provider)
 	log_warnx("no room for another role");
 }
 
-static void
-send_peer(struct kid *to, enum proto_role role, uint16_t instance,
+void
+roles_peer(struct kid *to, enum proto_role role, uint16_t instance,
     uint32_t generation, int fd)
 {
 	struct msgw	 w;
@@ -132,15 +135,15 @@ send_peer(struct kid *to, enum proto_role role, uint16_t instance,
 		log_warn("PEER");
 }
 
-static int
-alive(const struct kid *kid)
+int
+roles_up(const struct kid *kid)
 {
 	return kid != NULL && kid->pid != 0 && kid->up;
 }
 
 /* One socketpair, an end to each. */
-static void
-join_peers(struct kid *a, struct kid *b)
+void
+roles_join(struct kid *a, struct kid *b)
 {
 	int	 fd[2];
 
@@ -148,8 +151,8 @@ join_peers(struct kid *a, struct kid *b)
 		log_warn("socketpair");
 		return;
 	}
-	send_peer(a, b->role, b->provider, b->generation, fd[0]);
-	send_peer(b, a->role, a->provider, a->generation, fd[1]);
+	roles_peer(a, b->role, b->provider, b->generation, fd[0]);
+	roles_peer(b, a->role, a->provider, a->generation, fd[1]);
 }
 
 /* The broker only needs to know whether there is a dial; no link to it. */
@@ -160,8 +163,8 @@ tell_dial(struct keyd *k)
 
 	broker = roles_find(k, ROLE_BROKER, 0);
 	dial = roles_find(k, ROLE_DIAL, 0);
-	if (alive(broker))
-		send_peer(broker, ROLE_DIAL, 0, alive(dial) ?
+	if (roles_up(broker))
+		roles_peer(broker, ROLE_DIAL, 0, roles_up(dial) ?
 		    dial->generation : 0, -1);
 }
 
@@ -175,17 +178,17 @@ connect_kid(struct keyd *k, struct kid *kid)
 	broker = roles_find(k, ROLE_BROKER, 0);
 	ledger = roles_find(k, ROLE_LEDGER, 0);
 	dial = roles_find(k, ROLE_DIAL, 0);
-	if ((kid == broker || kid == ledger) && alive(broker) && alive(ledger))
-		join_peers(broker, ledger);
+	if ((kid == broker || kid == ledger) && roles_up(broker) && roles_up(ledger))
+		roles_join(broker, ledger);
 	for (i = 0; i < KEYD_KIDS; i++) {
 		eg = &k->kids[i];
-		if (!eg->used || eg->role != ROLE_EGRESS || !alive(eg))
+		if (!eg->used || eg->role != ROLE_EGRESS || !roles_up(eg))
 			continue;
 		/* Egresses of an earlier broker end with it; no link to them. */
-		if ((kid == eg) && alive(broker))
-			join_peers(broker, eg);
-		if ((kid == eg || kid == dial) && alive(dial))
-			join_peers(dial, eg);
+		if ((kid == eg) && roles_up(broker))
+			roles_join(broker, eg);
+		if ((kid == eg || kid == dial) && roles_up(dial))
+			roles_join(dial, eg);
 	}
 }
 
@@ -218,7 +221,7 @@ roles_status(struct keyd *k)
 	size_t		 i, used;
 	int		 r;
 
-	if ((broker = roles_find(k, ROLE_BROKER, 0)) == NULL || !alive(broker))
+	if ((broker = roles_find(k, ROLE_BROKER, 0)) == NULL || !roles_up(broker))
 		return;
 	for (i = used = 0; i < KEYD_KIDS; i++) {
 		kid = &k->kids[i];
@@ -229,7 +232,8 @@ roles_status(struct keyd *k)
 		    "%s pid %d generation %u restarts %u %s%s%s%s\n", name,
 		    (int)kid->pid, kid->generation, kid->reap.deaths,
 		    kid->reap.stopped ? "STOPPED (sandbox violations)" :
-		    kid->up ? "up" : "down", *kid->missing != '\0' ?
+		    kid->up ? "up" : kid->role == ROLE_KMS ? "not needed now" :
+		    "down", *kid->missing != '\0' ?
 		    " without " : "", kid->missing, kid->bits == 0 ? "" :
 		    " confined");
 		if (r < 0 || (size_t)r >= sizeof(text) - used)
@@ -290,6 +294,12 @@ kid_up(struct keyd *k, struct kid *kid, struct msgr *m)
 		message_policy(k, 1);
 	}
 	connect_kid(k, kid);
+	kmsrole_up(k, kid);
+	/* A KMS is waited for as long as the broker says (decisions K17). */
+	if (k->kmsuri[0] != '\0' && !k->stopping &&
+	    roles_up(roles_find(k, ROLE_BROKER, 0)) &&
+	    roles_up(roles_find(k, ROLE_LEDGER, 0)))
+		k->step_deadline = 0;
 	/* Its workers' links are made by proxyd, once it has its keys. */
 	if (kid->role == ROLE_TLSKEY)
 		tlspair_up(k, kid);
@@ -405,7 +415,7 @@ kid_start(struct keyd *k, struct kid *kid, uint64_t now)
 	const struct role_row	*row;
 	struct role_exec	 ex;
 	char			 name[64];
-	int			 channel, extra;
+	int			 blob, channel, extra;
 
 	row = row_of(kid->role);
 	memset(&ex, 0, sizeof(ex));
@@ -425,17 +435,23 @@ kid_start(struct keyd *k, struct kid *kid, uint64_t now)
 	ex.permissive = k->conf.permissive;
 	ex.development = k->conf.development;
 	extra = row->extra == 1 ? k->statefd : row->extra == 2 ? k->cafd : -1;
+	blob = row->blob == 1 ? k->blobfd : row->blob == 2 ?
+	    kmsrole_list(k) : -1;
 	kid_name(k, kid, name, sizeof(name));
-	kid->pid = spawn_role(row->path, row->name, &ex,
-	    row->blob ? k->blobfd : -1, extra, &channel, &kid->logfd);
+	kid->pid = spawn_role(row->path, row->name, &ex, blob, extra,
+	    &channel, &kid->logfd);
+	if (row->blob == 2 && blob != -1)
+		close(blob);
 	if (kid->pid == -1) {
 		kid->pid = 0;
 		kid->logfd = -1;
 		log_warn("%s does not start", name);
-		kid->next_start = now + NS_S;
+		kid->next_start = kid->role == ROLE_KMS ?
+		    kmsrole_gone(k, kid, now) : now + NS_S;
 		return;
 	}
 	kid->up = 0;
+	kid->linked = 0;
 	kid->refused = 0;
 	kid->expected = 0;
 	kid->next_start = UINT64_MAX;
@@ -462,7 +478,7 @@ roles_turn(struct keyd *k, uint64_t now)
 		if (kid->pid == 0 && kid->next_start <= now &&
 		    !k->stopping &&
 		    /* an egress without a broker would end at once */
-		    (kid->role != ROLE_EGRESS || alive(broker)))
+		    (kid->role != ROLE_EGRESS || roles_up(broker)))
 			kid_start(k, kid, now);
 		if (kid->pid == 0 || kid->channel.fd == -1)
 			continue;
@@ -486,6 +502,26 @@ roles_deadline(const struct keyd *k)
 		    k->kids[i].next_start < t)
 			t = k->kids[i].next_start;
 	return t;
+}
+
+/*
+ * Its exchange ends with it.  One that says before service that no other life
+ * could do better (75 try later, 78 configuration) ends the gateway so.
+ */
+static void
+broker_gone(struct keyd *k, int status)
+{
+	int	 code;
+
+	kmsrole_end(k);
+	k->waiting[0] = '\0';
+	code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+	if (!k->ready && !k->stopping && (code == EX_TEMPFAIL ||
+	    code == EX_CONFIG)) {
+		k->exitcode = code;
+		keyd_stop(k, 0);
+	}
+	k->ready = 0;
 }
 
 static void
@@ -515,7 +551,9 @@ kid_gone(struct keyd *k, struct kid *kid, int status, uint64_t now)
 	} else
 		kid->next_start = reap_died(&kid->reap, status, now, text,
 		    sizeof(text));
-	if (kid->expected)
+	if (kid->role == ROLE_KMS)
+		kid->next_start = kmsrole_gone(k, kid, now);
+	else if (kid->expected)
 		kid->next_start = now;
 	if (clean)
 		log_debug("%s, ended: %s", name, text);
@@ -524,7 +562,7 @@ kid_gone(struct keyd *k, struct kid *kid, int status, uint64_t now)
 		    "; three sandbox violations in a minute: not started "
 		    "again" : "");
 	if (kid->role == ROLE_BROKER)
-		k->ready = 0;
+		broker_gone(k, status);
 	if (kid->gone)
 		kid->used = kid->gone = 0;
 	if (kid->role == ROLE_DIAL)

@@ -24,6 +24,7 @@
 
 #define FDS_VAR		"KEYBROKERD_FDS"
 #define VALUE_MAX	(64 * 1024)
+#define PREVIOUS	"TAPPASS_VAULT_KEY_PREVIOUS"
 
 extern char	**environ;
 
@@ -136,34 +137,52 @@ source_inherit(struct sources *src)
 	return 0;
 }
 
-static const char *const special[] = {
-	"TAPPASS_VAULT_KEY", "TAPPASS_VAULT_KEY_KMS", "TAPPASS_ADMIN_API_KEY",
-	"TAPPASS_ADMIN_KEY"
+static const struct {
+	const char	*name;
+	uint8_t		 to;
+} special[] = {
+	{ "TAPPASS_VAULT_KEY", SOURCE_BROKER },
+	{ PREVIOUS, SOURCE_BROKER },
+	{ "TAPPASS_ADMIN_API_KEY", SOURCE_BROKER },
+	{ "TAPPASS_ADMIN_KEY", SOURCE_BROKER },
 };
 
-static int
-claimed(const struct kconf *c, const char *name)
+static uint8_t
+claimed(const struct keyd *k, const char *name)
 {
-	size_t	 i;
+	const struct kms_var	*v;
+	uint8_t			 to;
+	size_t			 i;
 
+	to = 0;
 	for (i = 0; i < sizeof(special) / sizeof(special[0]); i++)
-		if (strcmp(special[i], name) == 0)
-			return 1;
-	for (i = 0; i < c->nproviders; i++)
-		if (strcmp(c->providers[i].key, name) == 0)
-			return 1;
-	return 0;
+		if (strcmp(special[i].name, name) == 0)
+			to |= special[i].to;
+	for (i = 0; i < k->conf.nproviders; i++)
+		if (strcmp(k->conf.providers[i].key, name) == 0)
+			to |= SOURCE_BROKER;
+	v = kmsvar_find(name);
+	if (v != NULL && (v->backs & k->kmsback) != 0)
+		to |= SOURCE_KMS;
+	return to;
 }
 
-/* Variables that no "key env" and no built-in name claims are closed (M3). */
+/*
+ * Variables that no "key env", no built-in name and no KMS claims are closed
+ * (M3).  A credential of the KMS goes to kms alone.
+ */
 void
-source_claim(struct sources *src, const struct kconf *c)
+source_claim(struct keyd *k)
 {
-	size_t	 i, keep;
+	struct sources	*src;
+	size_t		 i, keep;
 
+	src = &k->sources;
 	for (i = keep = 0; i < src->n; i++) {
-		if (!claimed(c, src->s[i].name)) {
+		src->s[i].to = claimed(k, src->s[i].name);
+		if (src->s[i].to == 0) {
 			close(src->s[i].fd);
+			free(src->s[i].text);
 			continue;
 		}
 		src->s[keep++] = src->s[i];
@@ -171,12 +190,47 @@ source_claim(struct sources *src, const struct kconf *c)
 	src->n = keep;
 }
 
+struct source *
+source_find(struct sources *src, const char *name)
+{
+	size_t	 i;
+
+	for (i = 0; i < src->n; i++)
+		if (src->s[i].kind == SRC_ENV &&
+		    strcmp(src->s[i].name, name) == 0)
+			return &src->s[i];
+	return NULL;
+}
+
+/* The callers' names are public by kms_vars: never a secret's. */
+const char *
+source_text(struct source *s)
+{
+	void	*p;
+
+	if (s->text != NULL)
+		return s->text;
+	if (s->size == 0)
+		return "";
+	p = mmap(NULL, (size_t)s->size, PROT_READ, s->map ? MAP_SHARED :
+	    MAP_PRIVATE, s->fd, 0);
+	if (p == MAP_FAILED)
+		return NULL;
+	if (memchr(p, '\0', (size_t)s->size) == NULL &&
+	    (s->text = malloc((size_t)s->size + 1)) != NULL) {
+		memcpy(s->text, p, (size_t)s->size);
+		s->text[s->size] = '\0';
+	}
+	munmap(p, (size_t)s->size);
+	return s->text;
+}
+
 /*
  * A secrets file: no link, a regular file, not readable by others outside
  * development mode.  The descriptor is passed on unread.
  */
 static int
-open_file(struct keyd *k, uint8_t kind, const char *path)
+open_file(struct keyd *k, uint8_t kind, const char *path, const char *name)
 {
 	struct source	*s;
 	struct stat	 st;
@@ -206,17 +260,24 @@ open_file(struct keyd *k, uint8_t kind, const char *path)
 	memset(s, 0, sizeof(*s));
 	s->fd = fd;
 	s->kind = kind;
+	s->to = SOURCE_BROKER;
 	s->size = (uint64_t)st.st_size;
-	strlcpy(s->name, path, sizeof(s->name));
+	strlcpy(s->name, name, sizeof(s->name));
 	return 0;
 }
 
 int
 source_open_files(struct keyd *k)
 {
-	if (access(k->conf.vaultkey, F_OK) == 0 &&
-	    open_file(k, SRC_VAULTKEY_FILE, k->conf.vaultkey) == -1) {
-		log_warn("%s", k->conf.vaultkey);
+	if (k->keyfile[0] != '\0' && open_file(k, SRC_VAULTKEY_FILE,
+	    k->keyfile, k->keyfile) == -1) {
+		log_warn("%s", k->keyfile);
+		return -1;
+	}
+	if (k->previousfile[0] != '\0' && source_find(&k->sources,
+	    PREVIOUS) == NULL && open_file(k, SRC_ENV, k->previousfile,
+	    PREVIOUS) == -1) {
+		log_warn("%s", k->previousfile);
 		return -1;
 	}
 	return 0;
@@ -248,7 +309,99 @@ source_send(struct keyd *k, struct msglink *to)
 	size_t	 i;
 
 	for (i = 0; i < k->sources.n; i++)
-		send_one(to, &k->sources.s[i]);
+		if (k->sources.s[i].to & SOURCE_BROKER)
+			send_one(to, &k->sources.s[i]);
+}
+
+/* ---- for kms ---------------------------------------------------------------- */
+
+/* The path of a KV_FILE variable; 0 there is none.  named: the operator did. */
+static int
+kms_path(struct keyd *k, const struct kms_var *v, char *out, size_t size,
+    int *named)
+{
+	const char	*path, *home;
+	struct source	*s;
+	int		 n;
+
+	s = source_find(&k->sources, v->name);
+	*named = s != NULL;
+	path = s != NULL ? source_text(s) : v->deflt;
+	if (path == NULL || *path == '\0')
+		return 0;
+	home = getenv("HOME");
+	if (s != NULL || strncmp(path, "~/", 2) != 0)
+		n = snprintf(out, size, "%s", path);
+	else if (home != NULL && *home == '/')
+		n = snprintf(out, size, "%s/%s", home, path + 2);
+	else
+		return 0;
+	return n > 0 && (size_t)n < size;
+}
+
+/*
+ * Looked at before it is opened, since opening a device may do something.  A
+ * link is followed: a mounted token is one.  -1 with errno.
+ */
+static int
+kms_open(const char *path, struct stat *st)
+{
+	struct stat	 before;
+	int		 fd;
+
+	if (stat(path, &before) == -1)
+		return -1;
+	if (!S_ISREG(before.st_mode)) {
+		errno = EINVAL;
+		return -1;
+	}
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd == -1)
+		return -1;
+	if (fstat(fd, st) == -1 || !S_ISREG(st->st_mode) ||
+	    st->st_size > KMS_FILE_MAX) {
+		close(fd);
+		errno = EFBIG;
+		return -1;
+	}
+	return fd;
+}
+
+static void
+send_kms_file(struct keyd *k, struct msglink *to, const struct kms_var *v)
+{
+	struct source	 s;
+	struct stat	 st;
+	char		 path[PATH_MAX];
+	int		 named;
+
+	if (!kms_path(k, v, path, sizeof(path), &named))
+		return;
+	memset(&s, 0, sizeof(s));
+	if ((s.fd = kms_open(path, &st)) == -1) {
+		if (named || errno != ENOENT)
+			log_warn("%s: %s", v->name, path);
+		return;
+	}
+	s.kind = SRC_KMS_FILE;
+	s.size = (uint64_t)st.st_size;
+	strlcpy(s.name, v->name, sizeof(s.name));
+	send_one(to, &s);
+	close(s.fd);
+}
+
+void
+source_send_kms(struct keyd *k, struct msglink *to)
+{
+	const struct kms_var	*v;
+	size_t			 i;
+
+	for (i = 0; i < k->sources.n; i++)
+		if (k->sources.s[i].to & SOURCE_KMS)
+			send_one(to, &k->sources.s[i]);
+	for (v = kms_vars; v->name != NULL; v++)
+		if (v->kind == KV_FILE && (v->backs & k->kmsback) != 0)
+			send_kms_file(k, to, v);
 }
 
 /*

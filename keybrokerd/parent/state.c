@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Directories, the lock, the vault key file and the CA bundle.  Opens what
- * roles need and passes descriptors; the vault key file is written by
- * `broker -i` and never read here.
+ * Directories, the lock and the CA bundle.  Opens what roles need and passes
+ * descriptors.
  */
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,9 +15,7 @@
 
 #include "common/compat/compat.h"
 #include "common/log/log.h"
-#include "common/proc/paths.h"
 #include "common/proc/priv.h"
-#include "common/proc/spawn.h"
 #include "common/secret/secret.h"
 #include "keybrokerd/parent/keybrokerd.h"
 
@@ -50,7 +46,8 @@ lock(struct keyd *k)
 		return -1;
 	}
 	/* The pid that an operator knows is proxyd's, our parent. */
-	snprintf(pid, sizeof(pid), "%d\n", (int)getppid());
+	snprintf(pid, sizeof(pid), "%d\n", (int)(k->init ? getpid() :
+	    getppid()));
 	if (ftruncate(k->lockfd, 0) == -1 ||
 	    pwrite(k->lockfd, pid, strlen(pid), 0) == -1)
 		log_warn("%s", path);
@@ -129,108 +126,6 @@ state_first_run(struct keyd *k)
 {
 	return faccessat(k->statefd, "ledger/ledger.db", F_OK,
 	    AT_SYMLINK_NOFOLLOW) == -1;
-}
-
-/* `broker -i` writes the key into the file that is opened here, proves it. */
-static int
-vault_key_make(struct keyd *k)
-{
-	struct role_exec ex;
-	char		 dir[PATH_MAX], *slash;
-	pid_t		 pid;
-	int		 fd, channel, logfd, status;
-
-	strlcpy(dir, k->conf.vaultkey, sizeof(dir));
-	if ((slash = strrchr(dir, '/')) != NULL && slash != dir) {
-		*slash = '\0';
-		if (args_mkdirs(dir, 0700) == -1) {
-			log_warn("%s", dir);
-			return -1;
-		}
-	}
-	fd = open(k->conf.vaultkey, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC |
-	    O_NOFOLLOW, 0600);
-	if (fd == -1) {
-		log_warn("%s", k->conf.vaultkey);
-		return -1;
-	}
-	memset(&ex, 0, sizeof(ex));
-	if (geteuid() == 0 && priv_uid(ROLE_BROKER, &ex.uid, &ex.gid) == -1)
-		fatal("uid of the broker");
-	ex.nofile = 32;
-	ex.memlock = 8 * 1024 * 1024;
-	ex.permissive = k->conf.permissive;
-	pid = spawn_role("keybrokerd/broker", "broker -i", &ex, -1, fd,
-	    &channel, &logfd);
-	if (pid == -1) {
-		log_warn("broker -i");
-		goto bad;
-	}
-	while (waitpid(pid, &status, 0) == -1)
-		if (errno != EINTR)
-			goto bad;
-	close(channel);
-	close(logfd);
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-		log_warnx("broker -i failed (status %d): no vault key was made",
-		    status);
-		goto bad;
-	}
-	close(fd);
-	/* The name must be as durable as the content. */
-	if ((fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) != -1) {
-		if (fsync(fd) == -1)
-			log_warn("%s", dir);
-		close(fd);
-	}
-	log_info("made the vault key %s: keep a copy elsewhere, without it "
-	    "nothing in the vault can be read", k->conf.vaultkey);
-	return 0;
-bad:
-	unlink(k->conf.vaultkey);
-	close(fd);
-	return -1;
-}
-
-static int
-env_has(const struct keyd *k, const char *name)
-{
-	size_t	 i;
-
-	for (i = 0; i < k->sources.n; i++)
-		if (strcmp(k->sources.s[i].name, name) == 0)
-			return 1;
-	return 0;
-}
-
-/*
- * The vault key must come from exactly one place.  create: it may be made, and
- * only if there is no ciphertext (decisions M17, design 6).
- */
-int
-state_vault_key(struct keyd *k, int create)
-{
-	if (env_has(k, "TAPPASS_VAULT_KEY_KMS")) {
-		log_warnx("TAPPASS_VAULT_KEY_KMS is set, but this version takes "
-		    "the vault key from TAPPASS_VAULT_KEY or a file only");
-		return -1;
-	}
-	if (env_has(k, "TAPPASS_VAULT_KEY"))
-		return 0;
-	if (access(k->conf.vaultkey, F_OK) == 0)
-		return 0;
-	if (!state_first_run(k)) {
-		log_warnx("%s is missing, but %s/ledger holds a database: put "
-		    "the key file back or set TAPPASS_VAULT_KEY; a new key could "
-		    "not read it", k->conf.vaultkey, k->args.statedir);
-		return -1;
-	}
-	if (!create) {
-		log_warnx("no vault key: run \"keybrokerd init\" once (it writes "
-		    "%s), or set TAPPASS_VAULT_KEY", k->conf.vaultkey);
-		return -1;
-	}
-	return vault_key_make(k);
 }
 
 /* The CA bundle, read whole into a sealed memfd for the egress roles. */

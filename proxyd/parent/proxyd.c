@@ -104,11 +104,74 @@ proxyd_stage_one(int argc, char **argv)
 	return -1;
 }
 
+/* sd_notify(3) without its library: one datagram. */
 static void
-on_ready(struct proxyd *p, struct msgr *m)
+notify(const char *what)
+{
+	struct sockaddr_un	 sun;
+	const char		*path;
+	int			 fd;
+
+	path = getenv("NOTIFY_SOCKET");
+	if (path == NULL || strlen(path) >= sizeof(sun.sun_path))
+		return;
+	if ((fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)) == -1)
+		return;
+	memset(&sun, 0, sizeof(sun));
+	sun.sun_family = AF_UNIX;
+	strlcpy(sun.sun_path, path, sizeof(sun.sun_path));
+	if (sun.sun_path[0] == '@')
+		sun.sun_path[0] = '\0';
+	(void)sendto(fd, what, strlen(what), MSG_NOSIGNAL,
+	    (struct sockaddr *)&sun, (socklen_t)(offsetof(struct sockaddr_un,
+	    sun_path) + strlen(path)));
+	close(fd);
+}
+
+/*
+ * Listeners and workers begin with the first word of the broker; those of
+ * another life of it find their links dead.
+ */
+static void
+begin(struct proxyd *p, uint32_t life)
 {
 	size_t	 i;
 
+	if (!p->begun) {
+		p->begun = 1;
+		reload_first(p);
+	} else if (life != p->life)
+		for (i = 0; i < WK_MAX; i++)
+			generation_link(p, &p->workers[i]);
+	p->life = life;
+}
+
+/* The broker waits for its KMS: clients are told so (kms.md 2.2). */
+static void
+on_waiting(struct proxyd *p, struct msgr *m)
+{
+	char		 status[REASON_MAX + 64];
+	uint32_t	 life;
+
+	life = msg_get_u32(m);
+	(void)msg_get_u8(m);		/* READY tells the workers */
+	msg_get_str(m, p->waiting, sizeof(p->waiting));
+	if (msg_end(m) == -1)
+		fatalx("malformed KP_WAITING");
+	snprintf(status, sizeof(status), "STATUS=%s%s\n", p->waiting[0] ==
+	    '\0' ? "starting" : "waits for the KMS: ", p->waiting);
+	notify(status);
+	p->patience_at = 0;
+	if (!p->stopping)
+		begin(p, life);
+}
+
+static void
+on_ready(struct proxyd *p, struct msgr *m)
+{
+	uint32_t	 life;
+
+	life = msg_get_u32(m);
 	p->first_run = msg_get_u8(m);
 	(void)msg_get_u8(m);
 	msg_get_str(m, p->policy, sizeof(p->policy));
@@ -117,13 +180,11 @@ on_ready(struct proxyd *p, struct msgr *m)
 	msg_get_str(m, p->without, sizeof(p->without));
 	if (msg_end(m) == -1)
 		fatalx("malformed KP_READY");
-	if (!p->ready) {
-		reload_first(p);
-		return;
-	}
-	/* Another life of the broker: the old links are dead. */
-	for (i = 0; i < WK_MAX; i++)
-		generation_link(p, &p->workers[i]);
+	if (p->waiting[0] != '\0')
+		notify("STATUS=\n");
+	p->waiting[0] = '\0';
+	p->serving = 1;
+	begin(p, life);
 }
 
 static int
@@ -150,6 +211,9 @@ key_message(void *arg, struct msgr *m, int fd)
 			got_term = 1;
 		else if (what == 2)
 			got_hup = 1;
+		break;
+	case M_KP_WAITING:
+		on_waiting(p, m);
 		break;
 	case M_KP_RELOADED:
 		what = msg_get_u8(m);
@@ -260,30 +324,6 @@ on_signals(struct proxyd *p, uint64_t now)
 	}
 }
 
-/* sd_notify(3) without its library: one datagram. */
-static void
-notify(const char *what)
-{
-	struct sockaddr_un	 sun;
-	const char		*path;
-	int			 fd;
-
-	path = getenv("NOTIFY_SOCKET");
-	if (path == NULL || strlen(path) >= sizeof(sun.sun_path))
-		return;
-	if ((fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)) == -1)
-		return;
-	memset(&sun, 0, sizeof(sun));
-	sun.sun_family = AF_UNIX;
-	strlcpy(sun.sun_path, path, sizeof(sun.sun_path));
-	if (sun.sun_path[0] == '@')
-		sun.sun_path[0] = '\0';
-	(void)sendto(fd, what, strlen(what), MSG_NOSIGNAL,
-	    (struct sockaddr *)&sun, (socklen_t)(offsetof(struct sockaddr_un,
-	    sun_path) + strlen(path)));
-	close(fd);
-}
-
 static int
 any_up(const struct proxyd *p)
 {
@@ -293,6 +333,16 @@ any_up(const struct proxyd *p)
 		if (p->workers[i].state == WK_UP)
 			return 1;
 	return 0;
+}
+
+/* A KMS is waited for as long as it takes; systemd's patience has an end. */
+static void
+patience(struct proxyd *p, uint64_t now)
+{
+	if (p->waiting[0] == '\0' || now < p->patience_at)
+		return;
+	p->patience_at = now + 20 * NS_S;
+	notify("EXTEND_TIMEOUT_USEC=60000000\n");
 }
 
 static int
@@ -310,15 +360,18 @@ loop(struct proxyd *p)
 		generation_turn(p, now);
 		if (p->stopping && stop_turn(p, now))
 			return p->exitcode;
-		if (!p->announced && any_up(p)) {
+		if (!p->announced && p->serving && any_up(p)) {
 			first_announce(p);
 			notify("READY=1\n");
 		}
+		patience(p, now);
 		r = msglink_flush(&p->key);
 		if (!p->key.dead)
 			poll_events(p->poll, p->key.fd,
 			    (short)(POLLIN | (r == 1 ? POLLOUT : 0)));
 		until = generation_deadline(p);
+		if (p->waiting[0] != '\0' && p->patience_at < until)
+			until = p->patience_at;
 		if (p->stopping && p->stop_until < until)
 			until = p->stop_until;
 		if (p->judge_until != 0 && p->judge_until < until)

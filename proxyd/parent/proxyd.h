@@ -82,6 +82,10 @@ struct proxyd {
 	pid_t		 keypid;
 	struct wk	 workers[WK_MAX];
 	struct seat	 seats[CLASS_BOTH + 1][POOL_MAX];
+	int		 begun, serving;	/* listeners; the broker */
+	uint32_t	 life;		/* of the broker that links go to */
+	char		 waiting[REASON_MAX];	/* for a KMS, "" not */
+	uint64_t	 patience_at;	/* when to ask systemd for more */
 	int		 ready, bound, announced, stopping, exitcode;
 	uint32_t	 generation;
 	struct pconf	*next;		/* tlskey judges its keys */
