@@ -10,7 +10,8 @@ build="gcc libc6-dev make bison libtls-dev libcurl4-openssl-dev libssl-dev
 run="ca-certificates curl"
 regress="libcmocka-dev perl mandoc clang-14 libclang-rt-14-dev cppcheck
     codespell strace spin python3-minimal sqlite3 binutils procps bmake
-    iproute2 openssl systemd"
+    iproute2 openssl systemd python3-cryptography
+    python3-cryptography-vectors"
 deploy="debootstrap dpkg-dev python3-yaml"
 peers="python3-venv nodejs npm testssl.sh $deploy"
 bench="nginx haproxy perl openssl curl util-linux"
