@@ -62,6 +62,7 @@ X(CTL_ADMINKEY,	0x0305, CTL, UP,   A, 16,   0)				\
 X(CTL_SECRET_SET, 0x0310, CTL, UP, A, 4096, 0)				\
 X(CTL_SECRET_TEST, 0x0311, CTL, UP, A, 256, 0)				\
 X(CTL_SECRET_DELETE, 0x0312, CTL, UP, A, 256, 0)				\
+X(CTL_VAULT_IMPORT, 0x0318, CTL, UP, A, 8192, 0)			\
 /* broker - egress */							\
 X(EG_LINKED,	0x0401, BE, DOWN, D, 64,    1)				\
 X(RELEASE,	0x0402, BE, DOWN, D, 12288, 0)				\
@@ -73,9 +74,11 @@ X(REFUSED,	0x0483, BE, UP,   D, 1024,  0)				\
 /* broker - ledger */							\
 X(BATCH,	0x0501, BL, DOWN, D, MSG_MAX, 0)			\
 X(PEN,		0x0502, BL, DOWN, D, 16,    0)				\
+X(PAGE,		0x0503, BL, DOWN, D, 512,   0)				\
 X(HELLO,	0x0581, BL, UP,   D, 12288, 0)				\
 X(DELTA,	0x0582, BL, UP,   D, MSG_MAX, 0)			\
 X(COMMITTED,	0x0583, BL, UP,   D, 128,   0)				\
+X(PAGED,	0x0584, BL, UP,   D, MSG_MAX, 0)			\
 /* egress, kms (later svid, export) - dial */				\
 X(CONNECT,	0x0601, ED, DOWN, D, 96,    0)				\
 X(CONNECTED,	0x0681, ED, UP,   D, 64,    1)				\
@@ -163,6 +166,8 @@ enum proto_class { PC_D, PC_A };
 #define TURN_MESSAGES	64		/* taken from a link a turn */
 #define BATCH_ENTRIES	256
 #define BATCH_BYTES	(256 * 1024)
+#define PAGE_BYTES	(64 * 1024)	/* rows of one PAGED */
+#define PAGE_LOOKED	2048		/* rows that one PAGE may look at */
 #define OUTCOME_MEMORY	(16 * 1024 * 1024)	/* waiting outcomes */
 #define PROVIDERS_MAX	32
 #define WORKERS_MAX	64		/* worker links at a broker */
@@ -376,6 +381,10 @@ enum proto_provider { PROV_NOKEY, PROV_DOWN, PROV_UP };
  * CTL_SECRET_TEST	u32 cookie, str name -> row {name, fingerprint, "accepted" or
  *		"refused" or "unknown", status, note}
  * CTL_SECRET_DELETE	u32 cookie, str name -> row {name, note}
+ * CTL_VAULT_IMPORT	u32 cookie, u32 number of the first line, u8 last, u16 n,
+ *		n x {str name, str ciphertext} -> row {values stored by this run};
+ *		a line that is refused ends the run: nothing of it or behind it
+ *		is stored, what stood before it is
  *
  * EG_LINKED+fd	u32 link, u64 worker instance
  * RELEASE	u32 link, u64 no, raw[16] id, u16 provider, u8 scheme, str host,
@@ -407,7 +416,17 @@ enum proto_provider { PROV_NOKEY, PROV_DOWN, PROV_UP };
  *		u64 last batch, u64 free bytes, u8 low space, blob compact range,
  *		blob last checkpoint note; DELTA follow
  * DELTA	u32 index, u8 last, rest: a piece of the item run ('S' items)
+ *		DELTA has no row of a kind from ST_COLD on
  * PEN		- (hot upgrade, later)
+ * PAGE		u32 cookie, u8 kind (ST_COLD and up), u8 exact, str id, str leave
+ *		out, u16 rows, u32 bytes.  Rows of the kind in order of their ids,
+ *		from the one behind id on (exact: that one alone), without those
+ *		whose value begins with "leave out"; at most so many rows and
+ *		PAGE_LOOKED looked at, and once the bytes are reached no more.
+ *		One is asked at a time
+ * PAGED	u32 cookie, u16 index, u8 last, rest: a piece of the item run: 'S'
+ *		items, then 'N' {u64 rows of the kind in all, u32 rows looked at,
+ *		id}: go on behind that id; empty: that was the end
  *
  * CONNECT	u32 cookie, u16 provider; of kms: u16 KMS_TARGET | row of its list,
  *		str label that stands for the row's "*" (empty: there is none)
@@ -495,6 +514,8 @@ enum proto_source { SRC_ENV = 1, SRC_ENVFILE, SRC_VAULTKEY_FILE, SRC_ADMIN_ENV,
 enum proto_srcmode { SRC_READ = 1, SRC_MAP };
 
 /* State rows that the ledger keeps for the broker, by kind. */
-enum proto_state { ST_META = 1, ST_VAULT, ST_AGENT, ST_KEY, ST_OPENCALL };
+enum proto_state { ST_META = 1, ST_VAULT, ST_AGENT, ST_KEY, ST_OPENCALL,
+	ST_COLD = 128,		/* from here on: not in DELTA, by PAGE only */
+	ST_VALUE = ST_COLD };	/* vault values that no provider uses */
 
 #endif

@@ -28,10 +28,8 @@
  * The storage has failed: what it holds is unknown until it is read again by
  * a new process, so nothing may be tried once more.
  */
-static void	storage(const char *) __attribute__((noreturn));
-
-static void
-storage(const char *why)
+void
+ledger_storage(const char *why)
 {
 	log_warnx("%s: nothing is written any more, the ledger ends", why);
 	abort();
@@ -42,7 +40,7 @@ static void
 export(struct ledger *l)
 {
 	if (bundle_export(&l->bundle, &l->store, &l->head) == -1)
-		storage(l->bundle.why);
+		ledger_storage(l->bundle.why);
 	l->exported = poll_now();
 }
 
@@ -55,12 +53,13 @@ ledger_open(struct ledger *l, const char *db, int dbdir, int exportdir)
 	l->broker.fd = -1;
 	l->dbdir = dbdir;
 	l->run = malloc(LEDGER_RUN);
-	if (l->run == NULL)
+	l->page = malloc(LEDGER_PAGE);
+	if (l->run == NULL || l->page == NULL)
 		fatal("memory for a batch");
 	if (store_open(&l->store, db) == -1 ||
 	    head_load(&l->store, &l->head) == -1) {
 		if (store_broken(&l->store))
-			storage(l->store.why);
+			ledger_storage(l->store.why);
 		fatalx("%s", l->store.why);
 	}
 	if (bundle_init(&l->bundle, exportdir, &l->head) == -1)
@@ -70,9 +69,9 @@ ledger_open(struct ledger *l, const char *db, int dbdir, int exportdir)
 		fatalx("the log is not what it was: %s", why);
 	/* flushes everything anew, so that no stale page is trusted */
 	if (store_reset(&l->store, 1) == -1)
-		storage(l->store.why);
+		ledger_storage(l->store.why);
 	if (fsync(dbdir) == -1)
-		storage("the database's directory cannot be flushed");
+		ledger_storage("the database's directory cannot be flushed");
 	export(l);
 	l->last = l->exported;
 	log_debug("%llu entries, batch %llu",
@@ -87,6 +86,7 @@ ledger_close(struct ledger *l)
 	if (l->broker.fd != -1)
 		msglink_close(&l->broker);
 	store_close(&l->store);
+	free(l->page);
 	free(l->run);
 }
 
@@ -106,8 +106,8 @@ push(struct ledger *l)
 	return r;
 }
 
-static int
-send_now(struct ledger *l, struct msgw *w)
+int
+ledger_send(struct ledger *l, struct msgw *w)
 {
 	if (msg_send(&l->broker, w, -1) == -1 && !l->broker.dead)
 		fatal("%s", permit_name(w->type));
@@ -121,7 +121,7 @@ space(const struct ledger *l, uint8_t *low)
 	struct statvfs	 v;
 
 	if (fstatvfs(l->dbdir, &v) == -1)
-		storage("the file system does not answer");
+		ledger_storage("the file system does not answer");
 	*low = v.f_bavail < v.f_blocks / LOW;
 	return (uint64_t)v.f_bavail * v.f_frsize;
 }
@@ -147,7 +147,7 @@ send_hello(struct ledger *l)
 	msg_put_u8(&w, low);
 	msg_put_blob(&w, range, (size_t)len);
 	msg_put_blob(&w, h->note, h->notelen);
-	return send_now(l, &w);
+	return ledger_send(l, &w);
 }
 
 /* The stream of 'S' items in pieces. */
@@ -160,7 +160,7 @@ static int
 delta_send(struct ledger *l, struct delta *d, int last)
 {
 	d->w.buf[4] = (uint8_t)last;
-	return send_now(l, &d->w);
+	return ledger_send(l, &d->w);
 }
 
 static void
@@ -221,12 +221,12 @@ send_delta(struct ledger *l)
 	d.index = 0;
 	delta_open(&d);
 	if (store_each(&l->store, SS_STATES, 0) == -1)
-		storage(l->store.why);
+		ledger_storage(l->store.why);
 	while ((n = store_next(&l->store, SS_STATES, &r)) == 1)
 		if (delta_row(l, &d, &r) == -1)
 			break;
 	if (n == -1)
-		storage(l->store.why);
+		ledger_storage(l->store.why);
 	store_done(&l->store, SS_STATES);
 	return n == 1 ? -1 : delta_send(l, &d, 1);
 }
@@ -257,7 +257,7 @@ send_committed(struct ledger *l)
 	msg_put_raw(&w, l->head.root, TREE_HASH);
 	msg_put_raw(&w, note, sizeof(note));
 	msg_put_u8(&w, low);
-	return send_now(l, &w);
+	return ledger_send(l, &w);
 }
 
 /* ---- from the broker ---- */
@@ -268,7 +268,7 @@ after_commit(struct ledger *l)
 	if (l->head.tree.size - l->head.base.size >= LEDGER_BUSY)
 		export(l);
 	if (l->store.frames >= LEDGER_WAL && store_reset(&l->store, 0) == -1)
-		storage(l->store.why);
+		ledger_storage(l->store.why);
 }
 
 static void
@@ -291,7 +291,7 @@ commit(struct ledger *l)
 	if (r == APPLY_MALFORMED)
 		fatalx("BATCH: %s", l->store.why);
 	if (r == APPLY_STORAGE)
-		storage(l->store.why);
+		ledger_storage(l->store.why);
 	(void)send_committed(l);
 	l->last = poll_now();
 	after_commit(l);
@@ -334,6 +334,8 @@ message(void *arg, struct msgr *m, int fd)
 		fatalx("%s from the broker", permit_name(m->type));
 	if (m->type == M_BATCH)
 		piece(l, m);
+	else if (m->type == M_PAGE)
+		(void)page_answer(l, m);
 	/* PEN belongs to the hot upgrade: nothing to put away yet */
 	return l->broker.dead ? -1 : 0;
 }
@@ -371,7 +373,7 @@ ledger_idle(struct ledger *l, uint64_t now)
 		return export_at(l);
 	if (l->last + QUIET <= now) {
 		if (store_reset(&l->store, 0) == -1)
-			storage(l->store.why);
+			ledger_storage(l->store.why);
 		return export_at(l);
 	}
 	return l->last + QUIET < export_at(l) ? l->last + QUIET : export_at(l);

@@ -19,6 +19,7 @@
 #include "common/audit/tile.h"
 #include "common/audit/tree.h"
 #include "common/ipc/msg.h"
+#include "common/ipc/proto.h"
 
 /*
  * The control of the proofs: a ledger that acknowledges what is not on the
@@ -38,6 +39,7 @@
 #define LEDGER_WAL	1024		/* frames: 4 MiB, then it is reset */
 #define LEDGER_IDLE_WAL	256		/* frames that are worth it when idle */
 #define LEDGER_BUSY	1024		/* entries that wait for their bundle */
+#define LEDGER_PAGE	(PAGE_BYTES + STATE_VALUE + 512)
 #define STATE_ID	255
 #define STATE_VALUE	65535
 
@@ -57,6 +59,8 @@ struct head {
 	uint8_t		 baseleaf[TREE_HASH];	/* last leaf below base */
 	uint8_t		 bundle[TREE_HASH];	/* root of that bundle */
 };
+
+struct ledger;
 
 /* ---- schema.c: settings, tables, who may do what ---- */
 enum schema_phase {
@@ -80,7 +84,8 @@ int	schema_guard(sqlite3 *, enum schema_phase *phase);
 enum store_stmt {
 	SS_BEGIN, SS_COMMIT, SS_ROLLBACK, SS_ENTRY_PUT, SS_NOTE_PUT,
 	SS_STATE_PUT, SS_STATE_DEL, SS_META_PUT, SS_META_GET, SS_ENTRIES,
-	SS_NOTES, SS_STATES, SS_TRIM_ENTRY, SS_TRIM_NOTE, SS_CHECK, SS_MAX
+	SS_NOTES, SS_STATES, SS_PAGE, SS_ROW, SS_COUNT, SS_VALUE_SET,
+	SS_TRIM_ENTRY, SS_TRIM_NOTE, SS_CHECK, SS_MAX
 };
 
 struct store {
@@ -88,6 +93,7 @@ struct store {
 	sqlite3_stmt		*stmt[SS_MAX];
 	enum schema_phase	 phase;
 	int			 frames;	/* in the WAL */
+	uint64_t		 cold;		/* rows of ST_VALUE */
 	int			 rc;		/* of the last failure */
 	char			 why[256];	/* it, in plain words */
 };
@@ -129,6 +135,9 @@ int	store_trim(struct store *, uint64_t seq, uint64_t size);
 int	store_each(struct store *, enum store_stmt, uint64_t from);
 int	store_next(struct store *, enum store_stmt, struct store_row *);
 void	store_done(struct store *, enum store_stmt);
+/* The same for rows of one kind behind an id, or that row alone (SS_ROW). */
+int	store_page(struct store *, enum store_stmt, uint8_t kind,
+	    const void *id, size_t idlen);
 int	store_meta_put(struct store *, const char *key, const void *, size_t);
 /* Length, or -1; an absent or longer row is an error. */
 ssize_t	store_meta_get(struct store *, const char *key, void *, size_t);
@@ -212,6 +221,10 @@ int	check_all(struct store *, const struct head *, struct bundle *,
 int	stream_all(struct store *, const struct head *, int exportdir, int out,
 	    char *why, size_t size);
 
+/* ---- page.c: rows that are not in DELTA ---- */
+/* Answers PAGE; -1 once the broker's link is dead. */
+int	page_answer(struct ledger *, struct msgr *);
+
 /* ---- ledger.c: the role between its two links ---- */
 struct ledger {
 	struct store	 store;
@@ -223,6 +236,7 @@ struct ledger {
 	size_t		 runlen;
 	uint64_t	 runbatch;
 	uint16_t	 runindex;	/* of the next piece; 0: none is open */
+	uint8_t		*page;		/* the rows of one PAGED */
 	uint64_t	 last;		/* boot ns of the last batch */
 	uint64_t	 exported;	/* ... of the last export */
 };
@@ -234,6 +248,10 @@ struct ledger {
 void	ledger_open(struct ledger *, const char *db, int dbdir, int exportdir);
 /* A broker's link, which replaces any other: HELLO and DELTA.  Takes fd. */
 void	ledger_peer(struct ledger *, int fd);
+/* All of it goes out, however long the broker takes; -1 it is gone. */
+int	ledger_send(struct ledger *, struct msgw *);
+/* The storage failed: nothing may be tried once more. */
+void	ledger_storage(const char *) __attribute__((noreturn));
 /* What waits on the link; -1 once it is dead. */
 int	ledger_read(struct ledger *);
 /* Housekeeping when nothing waits; returns when it wants to be called next. */

@@ -138,7 +138,7 @@ ours(const char *name, int update)
 }
 
 static int
-may(enum schema_phase phase, int action, const char *a)
+may(enum schema_phase phase, int action, const char *a, const char *b)
 {
 	switch (action) {
 	case SQLITE_TRANSACTION:
@@ -152,6 +152,8 @@ may(enum schema_phase phase, int action, const char *a)
 	case SQLITE_DELETE:
 		return phase == SCHEMA_TRIM ? ours(a, 0) :
 		    a != NULL && strcmp(a, "state") == 0;
+	case SQLITE_FUNCTION:
+		return b != NULL && strcmp(b, "count") == 0;
 	case SQLITE_PRAGMA:
 		return a != NULL && strcmp(a, "integrity_check") == 0;
 	}
@@ -164,7 +166,6 @@ authorize(void *arg, int action, const char *a, const char *b, const char *db,
 {
 	enum schema_phase	*phase;
 
-	(void)b;
 	(void)db;
 	(void)trigger;
 	phase = arg;
@@ -172,7 +173,7 @@ authorize(void *arg, int action, const char *a, const char *b, const char *db,
 		return SQLITE_OK;
 	if (*phase == SCHEMA_SERVICE)
 		return SQLITE_DENY;
-	return may(*phase, action, a) ? SQLITE_OK : SQLITE_DENY;
+	return may(*phase, action, a, b) ? SQLITE_OK : SQLITE_DENY;
 }
 
 int

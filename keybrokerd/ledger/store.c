@@ -28,7 +28,15 @@ static const char *const	sql[SS_MAX] = {
 	    "ORDER BY seq",
 	[SS_NOTES] = "SELECT size, NULL, note FROM checkpoint WHERE size > ?1 "
 	    "ORDER BY size",
-	[SS_STATES] = "SELECT kind, id, value FROM state ORDER BY kind, id",
+	[SS_STATES] = "SELECT kind, id, value FROM state WHERE kind < 128 "
+	    "ORDER BY kind, id",
+	[SS_PAGE] = "SELECT kind, id, value FROM state "
+	    "WHERE kind = ?1 AND id > ?2 ORDER BY id",
+	[SS_ROW] = "SELECT kind, id, value FROM state "
+	    "WHERE kind = ?1 AND id = ?2",
+	[SS_COUNT] = "SELECT count(*), NULL, NULL FROM state WHERE kind = ?1",
+	[SS_VALUE_SET] = "UPDATE state SET value = ?3 "
+	    "WHERE kind = ?1 AND id = ?2",
 	[SS_TRIM_ENTRY] = "DELETE FROM entry WHERE seq < ?1",
 	[SS_TRIM_NOTE] = "DELETE FROM checkpoint WHERE size <= ?1",
 	[SS_CHECK] = "PRAGMA integrity_check(1)"
@@ -125,6 +133,20 @@ prepare_all(struct store *s)
 	return SQLITE_OK;
 }
 
+/* How many rows PAGE can tell; kept in step by store_state and _forget. */
+static int
+count_cold(struct store *s)
+{
+	struct store_row	 r;
+
+	if (store_each(s, SS_COUNT, ST_VALUE) == -1 ||
+	    store_next(s, SS_COUNT, &r) != 1)
+		return -1;
+	s->cold = r.n;
+	store_done(s, SS_COUNT);
+	return 0;
+}
+
 int
 store_open(struct store *s, const char *path)
 {
@@ -146,7 +168,7 @@ store_open(struct store *s, const char *path)
 		return failed(s, path, rc);
 	/* instead of the one that checkpoints behind our back */
 	(void)sqlite3_wal_hook(s->db, wal_grew, s);
-	return 0;
+	return count_cold(s);
 }
 
 void
@@ -227,14 +249,30 @@ store_note(struct store *s, uint64_t size, const void *p, size_t len)
 	return run(s, SS_NOTE_PUT, "checkpoint");
 }
 
+static int
+put_state(struct store *s, enum store_stmt i, uint8_t kind, const void *id,
+    size_t idlen, const void *value, size_t len)
+{
+	number(s, i, 1, kind);
+	blob(s, i, 2, id, idlen);
+	blob(s, i, 3, value, len);
+	return run(s, i, "state");
+}
+
+/* A row that is there already (most of them, in a sweep) is not counted. */
 int
 store_state(struct store *s, uint8_t kind, const void *id, size_t idlen,
     const void *value, size_t len)
 {
-	number(s, SS_STATE_PUT, 1, kind);
-	blob(s, SS_STATE_PUT, 2, id, idlen);
-	blob(s, SS_STATE_PUT, 3, value, len);
-	return run(s, SS_STATE_PUT, "state");
+	if (kind == ST_VALUE) {
+		if (put_state(s, SS_VALUE_SET, kind, id, idlen, value,
+		    len) == -1)
+			return -1;
+		if (sqlite3_changes(s->db) > 0)
+			return 0;
+		s->cold++;
+	}
+	return put_state(s, SS_STATE_PUT, kind, id, idlen, value, len);
 }
 
 int
@@ -242,7 +280,11 @@ store_forget(struct store *s, uint8_t kind, const void *id, size_t idlen)
 {
 	number(s, SS_STATE_DEL, 1, kind);
 	blob(s, SS_STATE_DEL, 2, id, idlen);
-	return run(s, SS_STATE_DEL, "state");
+	if (run(s, SS_STATE_DEL, "state") == -1)
+		return -1;
+	if (kind == ST_VALUE)
+		s->cold -= (uint64_t)sqlite3_changes(s->db);
+	return 0;
 }
 
 int
@@ -262,6 +304,17 @@ store_each(struct store *s, enum store_stmt i, uint64_t from)
 	(void)sqlite3_reset(s->stmt[i]);
 	if (sqlite3_bind_parameter_count(s->stmt[i]) > 0)
 		number(s, i, 1, from);
+	return 0;
+}
+
+/* id stays where it is until store_done. */
+int
+store_page(struct store *s, enum store_stmt i, uint8_t kind, const void *id,
+    size_t idlen)
+{
+	(void)sqlite3_reset(s->stmt[i]);
+	number(s, i, 1, kind);
+	blob(s, i, 2, id, idlen);
 	return 0;
 }
 
