@@ -211,7 +211,10 @@ out/regress/kmsdrive: regress/peers/kmsdrive.c regress/unit/kms/drive.c out/lib/
 	@mkdir -p out/regress
 	${CC} ${ALL_CFLAGS} ${LDFLAGS} -o $@ regress/peers/kmsdrive.c regress/unit/kms/drive.c out/lib/libkms.a ${LIBCOMMON} ${LIB_KMS}
 
-tools: out/regress/inject out/regress/sweep out/regress/tlsconn
+tools: out/regress/inject out/regress/sweep out/regress/tlsconn out/regress/sweepcheck
+out/regress/sweepcheck: regress/scenario/sweep/sweepcheck.c
+	@mkdir -p out/regress
+	${CC} ${WARN} -O2 -D_GNU_SOURCE -o $@ regress/scenario/sweep/sweepcheck.c -lsqlite3 -lcrypto
 out/regress/tlsconn: regress/scenario/tlsconn.c
 	@mkdir -p out/regress
 	${CC} ${WARN} -O1 -D_GNU_SOURCE -o $@ regress/scenario/tlsconn.c -ltls

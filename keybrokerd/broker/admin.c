@@ -52,6 +52,7 @@ static const struct row {
 	{ M_CTL_SECRET_SET,	CONTROL, admin_secret_set },
 	{ M_CTL_SECRET_TEST,	CONTROL, admin_secret_test },
 	{ M_CTL_SECRET_DELETE,	CONTROL, admin_secret_delete },
+	{ M_CTL_VAULT_IMPORT,	CONTROL, admin_import },
 	{ M_CTL_HELLO,	SAFE | CONTROL | EARLY, ctl_hello },
 	{ M_CTL_STOP,	SAFE | CONTROL | EARLY, ctl_stop },
 	{ M_CTL_RELOAD,	SAFE | CONTROL | EARLY, ctl_reload },

@@ -158,6 +158,20 @@ void		 admin_secret_list(struct admin_ask *);
 void		 admin_secret_set(struct admin_ask *);
 void		 admin_secret_test(struct admin_ask *);
 void		 admin_secret_delete(struct admin_ask *);
+/* Does a provider of the configuration use this variable? */
+int		 admin_secret_claimed(struct broker *, const char *name);
+
+/* admin_cold.c: values that no provider uses */
+/* The request's own way of answering when the row is here. */
+int		 admin_cold_ask(struct admin_ask *, enum cold_use,
+		    const char *name);
+/* Where a value of a name that no provider uses goes; answered. */
+void		 admin_cold_set(struct admin_ask *, const char *name,
+		    const uint8_t *, size_t);
+int		 admin_cold_name(char out[VAULT_NAME], const char *name);
+
+/* admin_import.c */
+void		 admin_import(struct admin_ask *);
 
 /* admin_status.c */
 void		 admin_status(struct admin_ask *);

@@ -36,6 +36,14 @@ find(struct broker *b, const char *name, struct policy_provider *pr)
 	return -1;
 }
 
+int
+admin_secret_claimed(struct broker *b, const char *name)
+{
+	struct policy_provider	 pr;
+
+	return find(b, name, &pr) == 0 && strcmp(pr.key, name) == 0;
+}
+
 static void
 hex_of(const uint8_t *fprint, char hex[HEX_SIZE(8)])
 {
@@ -133,7 +141,9 @@ admin_secret_list(struct admin_ask *a)
 			list_name(a, pr.key, pr.name);
 	}
 	list_unclaimed(a);
-	admin_end(a, 200);
+	/* the stored ones are in the ledger: they end the answer */
+	if (!a->b->ledger.up || admin_cold_ask(a, COLD_LIST, "") == -1)
+		admin_end(a, 200);
 }
 
 /* ---- set, delete --------------------------------------------------------- */
@@ -183,16 +193,16 @@ admin_secret_set(struct admin_ask *a)
 	p = msg_get_blob(a->m, 4000, &len);
 	if (p == NULL || !admin_parsed(a))
 		return;
-	if (find(a->b, name, &pr) == -1) {
-		admin_fail(a, 404, "unknown_secret", "no provider uses %.64s",
-		    name);
-		return;
-	}
 	if (len > 0 && p[len - 1] == '\n')
 		len--;
 	if ((why = credential_judge(p, len)) != NULL) {
 		admin_fail(a, 400, "bad_value", "the value is not stored: %s",
 		    why);
+		return;
+	}
+	if (find(a->b, name, &pr) == -1) {
+		admin_cold_set(a, name, p, len);
+		secret_wipe((void *)(uintptr_t)p, len);
 		return;
 	}
 	staged = how == 0 && credential_find(a->b->creds, pr.key, &old,
@@ -227,6 +237,7 @@ admin_secret_delete(struct admin_ask *a)
 	struct policy_provider	 pr;
 	const char		*f[2], *key;
 	char			 name[CREDENTIAL_NAME], reason[128];
+	char			 rec[VAULT_NAME];
 	size_t			 stored, kept;
 
 	msg_get_str(a->m, name, sizeof(name));
@@ -237,6 +248,9 @@ admin_secret_delete(struct admin_ask *a)
 	stored += (size_t)unstore(a->b, "new", key);
 	kept = credential_drop_kept(a->b->creds, key);
 	if (stored + kept == 0) {
+		if (admin_cold_name(rec, key) == 0 &&
+		    admin_cold_ask(a, COLD_DELETE, rec) == 0)
+			return;
 		admin_fail(a, 404, "unknown_secret", "the vault has no value "
 		    "of %.64s, and no file lost one", name);
 		return;

@@ -51,6 +51,7 @@ static void
 gateway(struct broker *b, struct text *t)
 {
 	const char	*why;
+	char		 line[320];
 
 	why = gate_open(b) ? NULL : gate_reason(b);
 	add(t, "version %s\n", BROKER_VERSION);
@@ -68,6 +69,8 @@ gateway(struct broker *b, struct text *t)
 	if (b->vault_open)
 		add(t, "vault key %s, %zu records\n", vault_kid(&b->vault),
 		    vault_records(&b->vault));
+	sweep_text(b, line, sizeof(line));
+	add(t, "%s", line);
 }
 
 static void

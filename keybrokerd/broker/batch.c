@@ -89,6 +89,7 @@ compact(struct batch *q)
 	size_t	 by;
 
 	by = q->head;
+	q->base += by;
 	memmove(q->mem, q->mem + by, q->tail - by);
 	q->head = 0;
 	q->taken -= by;
@@ -123,6 +124,18 @@ size_t
 batch_waiting(const struct broker *b)
 {
 	return b->batch.tail - b->batch.head;
+}
+
+uint64_t
+batch_mark(const struct broker *b)
+{
+	return b->batch.base + b->batch.tail;
+}
+
+int
+batch_passed(const struct broker *b, uint64_t mark)
+{
+	return b->batch.base + b->batch.head >= mark;
 }
 
 int

@@ -55,7 +55,8 @@ broker_new(uint32_t ncalls, const struct broker_env *env)
 	if (b->workers == NULL || b->calls == NULL || b->by_no == NULL ||
 	    b->by_link == NULL || b->heap == NULL || b->budget == NULL ||
 	    b->tokens == NULL || b->keys == NULL || b->creds == NULL ||
-	    b->admin == NULL || b->ring == NULL || batch_init(b) == -1) {
+	    b->admin == NULL || b->ring == NULL || batch_init(b) == -1 ||
+	    cold_init(b) == -1 || sweep_init(b) == -1) {
 		broker_free(b);
 		return NULL;
 	}
@@ -72,6 +73,8 @@ broker_free(struct broker *b)
 	if (b == NULL)
 		return;
 	batch_free(b);
+	sweep_free(b);
+	cold_free(b);
 	recover_free(b);
 	for (i = 0; i < POLICIES_MAX; i++)
 		if (b->policies[i] != NULL)
@@ -258,6 +261,7 @@ static void
 turn(struct broker *b, struct outbox *o)
 {
 	batch_unit(b);
+	cold_turn(b, o);
 	gate_turn(b, o);
 	serving(b, o);
 	closing(b);
@@ -293,6 +297,8 @@ ledger(struct broker *b, struct msgr *m, struct outbox *o)
 		recover_hello(b, m, o);
 	else if (m->type == M_DELTA)
 		recover_delta(b, m, o);
+	else if (m->type == M_PAGED)
+		cold_paged(b, m, o);
 	else
 		batch_committed(b, m, o);
 }
@@ -366,6 +372,7 @@ broker_tick(struct broker *b, uint64_t now, uint64_t wall, struct outbox *o)
 		batch_room(b);
 	}
 	admin_tick(b, o);
+	sweep_tick(b);
 	deny_tick(b, 0);
 	turn(b, o);
 }
@@ -381,6 +388,10 @@ broker_next(const struct broker *b)
 	if ((t = deny_next(b)) < next)
 		next = t;
 	if ((t = admin_due(b)) < next)
+		next = t;
+	if ((t = cold_next(b)) < next)
+		next = t;
+	if ((t = sweep_next(b)) < next)
 		next = t;
 	/* a gate that has closed again says nothing: nothing is due */
 	if (b->gate.opened != 0 && b->gate.servinglen == 0 && gate_open(b) &&

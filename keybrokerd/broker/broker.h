@@ -259,6 +259,9 @@ void		 batch_resume(struct broker *, uint64_t last, uint64_t size,
 		    struct outbox *);
 size_t		 batch_waiting(const struct broker *);	/* bytes */
 int		 batch_idle(const struct broker *);	/* nothing waits */
+/* Where the queue ends; is all durable that was queued before a mark? */
+uint64_t	 batch_mark(const struct broker *);
+int		 batch_passed(const struct broker *, uint64_t mark);
 
 /* audit.c: entries by kind */
 /*
@@ -368,6 +371,52 @@ void	 rowmac_tag(struct broker *, uint8_t kind, const void *id, size_t idlen,
 ssize_t	 rowmac_check(struct broker *, uint8_t kind, const void *id,
 	    size_t idlen, const uint8_t *val, size_t len);
 
+/*
+ * cold.c: vault values that no provider uses.  They stay in the ledger, which
+ * is believed nothing: a value opens under its own name or not at all.  Names
+ * of rows are those of vault records, "key/NAME".
+ */
+int		 cold_init(struct broker *);	/* 0, or -1 out of memory */
+void		 cold_free(struct broker *);
+/* Queues the row of a value; -1: it cannot be sealed. */
+int		 cold_store(struct broker *, const char *name,
+		    struct secret *plain);
+void		 cold_forget(struct broker *, const char *name);
+enum vault_result cold_open(struct broker *, const char *name,
+		    const void *text, size_t len, struct secret **);
+/* A value sealed under the current key; its length, or -1. */
+ssize_t		 cold_seal(struct broker *, const char *name, struct secret *,
+		    char *out, size_t size);
+/*
+ * Queues a question, copied; it is sent once all changes of cold rows before
+ * it are durable.  0, or -1: too many wait.
+ */
+int		 cold_ask(struct broker *, const struct cold_ask *);
+/* Providers of the policy in force: their values become resident. */
+void		 cold_claim(struct broker *);
+void		 cold_paged(struct broker *, struct msgr *, struct outbox *);
+/* The next row of the page at *at: 1, or 0 at its end. */
+int		 cold_row(const uint8_t *page, size_t len, size_t *at,
+		    struct cold_row *);
+void		 cold_lost(struct broker *);	/* the ledger */
+void		 cold_turn(struct broker *, struct outbox *);
+uint64_t	 cold_next(const struct broker *);
+
+/*
+ * sweep.c: cold values that are not under the current vault key are sealed
+ * anew, in small batches between the calls.
+ */
+int		 sweep_init(struct broker *);	/* 0, or -1 out of memory */
+void		 sweep_free(struct broker *);
+/* From the beginning: the key has changed, or this life begins. */
+void		 sweep_start(struct broker *);
+/* The page that was asked for under this number is in cold.page. */
+void		 sweep_page(struct broker *, uint32_t serial);
+void		 sweep_tick(struct broker *);	/* a slice of work */
+uint64_t	 sweep_next(const struct broker *);
+/* A line or two for status; "" there is nothing to say. */
+void		 sweep_text(const struct broker *, char *, size_t);
+
 /* recover.c, seed.c */
 void		 recover_hello(struct broker *, struct msgr *, struct outbox *);
 void		 recover_delta(struct broker *, struct msgr *, struct outbox *);
@@ -411,6 +460,15 @@ uint64_t	 admin_due(const struct broker *);
 int		 admin_refused(const struct broker *, uint32_t generation);
 /* Values of providers that changed: an entry each. */
 void		 admin_secret_changed(struct broker *);
+/* admin_cold.c: answers of PAGE for people */
+void		 admin_cold_listed(struct broker *, const struct cold_ask *,
+		    struct outbox *);
+void		 admin_cold_found(struct broker *, const struct cold_ask *,
+		    struct outbox *);
+/* admin_import.c: a control connection ended; a run that a dead broker left */
+void		 admin_import_lost(struct broker *, uint16_t control);
+void		 admin_import_load(struct broker *, const uint8_t *, size_t);
+void		 admin_import_left(struct broker *);
 /* A call of KIND_PROBE was settled. */
 void		 admin_secret_probed(struct broker *, struct call *);
 

@@ -159,6 +159,10 @@ const uint8_t	*credential_stored(const struct vault *, const char *which,
 int	 credential_store(struct vault *, const struct rng *, const char *which,
 	    const char *name, const uint8_t *, size_t, uint64_t wall,
 	    vault_emit, void *arg);
+/* A record's plaintext: when (wall ms) and the value.  NULL: errno. */
+struct secret	*credential_pack(const uint8_t *, size_t, uint64_t wall);
+/* The value in it, a view; NULL: it is no such plaintext. */
+const uint8_t	*credential_unpack(struct secret *, size_t *len);
 /* Takes a record away from memory: 1 if it was there.  The row is the
  * caller's to delete. */
 int	 credential_unstore(struct vault *, const char *which,

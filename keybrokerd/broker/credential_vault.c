@@ -45,6 +45,36 @@ credential_stored(const struct vault *v, const char *which, const char *name,
 	return p + HEAD;
 }
 
+struct secret *
+credential_pack(const uint8_t *p, size_t len, uint64_t wall)
+{
+	struct secret	*s;
+	int		 i;
+
+	if (len == 0 || len > CREDENTIAL_MAX) {
+		errno = EINVAL;
+		return NULL;
+	}
+	s = secret_new(HEAD + len);
+	if (s == NULL) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	for (i = 0; i < HEAD; i++)
+		secret_bytes(s)[i] = (uint8_t)(wall >> (56 - 8 * i));
+	memcpy(secret_bytes(s) + HEAD, p, len);
+	return s;
+}
+
+const uint8_t *
+credential_unpack(struct secret *s, size_t *len)
+{
+	if (secret_len(s) <= HEAD)
+		return NULL;
+	*len = secret_len(s) - HEAD;
+	return secret_bytes(s) + HEAD;
+}
+
 int
 credential_store(struct vault *v, const struct rng *rng, const char *which,
     const char *name, const uint8_t *p, size_t len, uint64_t wall,
@@ -52,22 +82,13 @@ credential_store(struct vault *v, const struct rng *rng, const char *which,
 {
 	struct secret	*s;
 	char		 rec[VAULT_NAME];
-	int		 i;
 
-	if (record(rec, sizeof(rec), which, name) == -1 || len == 0 ||
-	    len > CREDENTIAL_MAX) {
+	if (record(rec, sizeof(rec), which, name) == -1) {
 		errno = EINVAL;
 		return -1;
 	}
-	s = secret_new(HEAD + len);
-	if (s == NULL) {
-		errno = ENOMEM;
-		return -1;
-	}
-	for (i = 0; i < HEAD; i++)
-		secret_bytes(s)[i] = (uint8_t)(wall >> (56 - 8 * i));
-	memcpy(secret_bytes(s) + HEAD, p, len);
-	return vault_put(v, rng, rec, &s, emit, arg);
+	s = credential_pack(p, len, wall);
+	return s == NULL ? -1 : vault_put(v, rng, rec, &s, emit, arg);
 }
 
 int

@@ -415,6 +415,7 @@ on_policy(struct broker *b, struct msgr *m, int fd, struct outbox *o)
 	for (i = 0; i < WORKERS_MAX; i++)
 		b->workers[i].blob_sent = 0;
 	explain_unusable(b, NULL);
+	cold_claim(b);
 	peers_spawn(b, o);
 }
 

@@ -326,11 +326,14 @@ peers_lost(struct broker *b, const struct broker_from *from,
 		break;
 	case FROM_LEDGER:
 		b->ledger.up = 0;
+		cold_lost(b);
 		recover_lost(b);
 		break;
 	default:
 		if (p != NULL)
 			p->up = 0;
+		if (from->kind == FROM_CONTROL)
+			admin_import_lost(b, from->index);
 		break;
 	}
 }

@@ -196,6 +196,8 @@ load_meta(struct broker *b, const struct row *row, int *life)
 		b->epoch.have_tops = 1;
 	} else if (is(row, "life") && row->len == 1)
 		*life = row->val[0];
+	else if (is(row, "import"))
+		admin_import_load(b, row->val, row->len);
 	else if (is(row, "wall") && row->len == 8)
 		for (b->last_wall = 0, i = 0; i < 8; i++)
 			b->last_wall = b->last_wall << 8 | row->val[i];
@@ -391,6 +393,9 @@ recover_try(struct broker *b, struct outbox *o)
 	forget(&b->recover);
 	b->recover.phase = RC_DONE;
 	admin_start(b, o);
+	admin_import_left(b);
+	cold_claim(b);
+	sweep_start(b);
 	b->gate.recover_to = b->batch.chain.next;
 	credential_touch(b->creds);
 	peers_spawn(b, o);

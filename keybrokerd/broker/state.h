@@ -255,6 +255,7 @@ struct batch {
 	 */
 	uint8_t		*mem;
 	size_t		 size, head, taken, tail;
+	uint64_t	 base;		/* of all records ever: where mem begins */
 	size_t		 unit;		/* start of the unit that forms */
 	uint32_t	 unit_entries;	/* entries in it */
 	int		 walking;	/* completions run: nothing may move */
@@ -387,6 +388,79 @@ struct kms_config {
 	uint8_t		 init;
 };
 
+/* ---- vault values that stay in the ledger (cold.c, sweep.c) ------------ */
+#define COLD_ASKS	16
+#define COLD_ROOM	(PAGE_BYTES + 8 * 1024)	/* one row more than asked for */
+#define COLD_LISTED	100		/* names that a list shows */
+#define SWEEP_ROWS	256		/* in a batch; while nobody calls */
+
+/* What the answer to a PAGE is for; cold.c has a row for each. */
+enum cold_use { COLD_COUNT, COLD_SWEEP, COLD_LIST, COLD_DELETE, COLD_CLAIM,
+	COLD_USES };
+
+struct cold_ask {
+	uint8_t		 use;		/* enum cold_use */
+	uint16_t	 rows;		/* 0: as many as the use has */
+	char		 name[VAULT_NAME];	/* of the row, or to go on behind */
+	uint64_t	 mark;		/* what must be durable before it */
+	/* who waits (lists, deletions) */
+	struct broker_from to;
+	uint32_t	 gen, cookie;
+	char		 actor[64];
+};
+
+struct cold_row {
+	char		 name[VAULT_NAME];
+	const uint8_t	*text;
+	size_t		 len;
+};
+
+struct cold {
+	struct cold_ask	 ask[COLD_ASKS];	/* in order; the first may fly */
+	size_t		 n;
+	uint8_t		 flying, known;	/* known: total was heard once */
+	uint32_t	 cookie;
+	uint16_t	 index;		/* of the next piece */
+	uint8_t		*page;		/* COLD_ROOM */
+	size_t		 have;
+	uint32_t	 claims;	/* providers to look for, one bit each */
+	uint64_t	 total;		/* rows that the ledger has */
+	uint32_t	 looked;	/* at for this page */
+	char		 next[VAULT_NAME];	/* of this page; "" the end */
+	uint64_t	 changes;	/* rows queued, the sweep's left out */
+	uint64_t	 mark;		/* end of the last of them in the queue */
+	uint64_t	 counted;	/* changes when total was asked for */
+	uint64_t	 count_due;
+};
+
+/* A run of "vault import"; one at a time. */
+struct cold_import {
+	uint8_t		 used, stopped;
+	uint16_t	 control;	/* row of its connection */
+	uint32_t	 gen;
+	uint64_t	 stored, legacy;
+	char		 actor[64];
+};
+
+enum sweep_phase { SWEEP_OFF, SWEEP_NEXT, SWEEP_ASKED, SWEEP_SEAL,
+	SWEEP_STAGED };
+
+struct sweep {
+	enum sweep_phase phase;
+	uint32_t	 serial;	/* of its last question */
+	uint8_t		*page, *out;	/* rows to do; rows done, not queued */
+	size_t		 len, at, outlen;
+	char		 after[VAULT_NAME];	/* done up to here */
+	char		 next[VAULT_NAME];	/* of the page in hand; "" the end */
+	uint32_t	 looked;	/* at for the page in hand */
+	uint32_t	 pagefailed, pagerows;	/* in the page in hand */
+	uint64_t	 changes;	/* cold.changes when it was asked for */
+	uint64_t	 asked, staged, due;	/* boot ns */
+	uint64_t	 began, calls, called;	/* a call came: boot ns */
+	uint64_t	 seen, done, failed;
+	char		 bad[VAULT_NAME];	/* the first that did not open */
+};
+
 /* ---- the whole state --------------------------------------------------- */
 struct broker {
 	uint64_t	 now;		/* CLOCK_BOOTTIME ns of this step */
@@ -439,6 +513,9 @@ struct broker {
 	struct epoch_state epoch;
 	struct gate	 gate;
 	struct recover	 recover;
+	struct cold	 cold;
+	struct cold_import import;
+	struct sweep	 sweep;
 	struct authn_fails fails;
 	struct deny_row	 deny_rows[DENY_ROWS];
 	uint64_t	 deny_due;

@@ -32,6 +32,7 @@ const char command_usage[] =
     "  spend [--agent NAME] | worker quarantine N\n"
     "  secret list | secret set [--now] NAME | secret import [--now] [FILE]\n"
     "  secret test NAME | secret delete NAME\n"
+    "  vault import [FILE]\n"
     "  first [--env FILE --listen ADDR:PORT [--admin FILE]] | admin-key\n";
 
 int
@@ -300,6 +301,7 @@ static const struct command {
 	{ "spend",	cmd_spend,	0 },
 	{ "worker",	cmd_worker,	0 },
 	{ "secret",	cmd_secret,	0 },
+	{ "vault",	cmd_vault,	0 },
 	{ "first",	cmd_first,	0 },
 	{ "admin-key",	cmd_adminkey,	1 },
 };

@@ -70,6 +70,9 @@ int	 cmd_worker(int fd, int json, int argc, char **argv);
 /* cmd_secret.c */
 int	 cmd_secret(int fd, int json, int argc, char **argv);
 
+/* cmd_vault.c */
+int	 cmd_vault(int fd, int json, int argc, char **argv);
+
 /* command.c */
 int	 command_run(int fd, int json, int argc, char **argv);
 extern const char	command_usage[];

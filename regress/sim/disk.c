@@ -439,6 +439,8 @@ stream(uint8_t *p)
 
 	for (i = n = 0; i < disk.nrows; i++) {
 		r = &disk.rows[i];
+		if (r->kind >= ST_COLD)
+			continue;
 		len = 3 + r->idlen + r->len;
 		if (n + len + 5 > STREAM)
 			finding("the model disk is full");
@@ -624,6 +626,39 @@ commit_time(void)
 	    (8000 + chance(14000)) * NS_MS;
 }
 
+/* No value is stored here that no provider uses: an empty page. */
+static void
+page(const struct ev *e)
+{
+	struct msgr	 m;
+	struct msgw	 w;
+	uint32_t	 cookie;
+	size_t		 n;
+
+	msg_read(&m, e->type, e->data, e->len);
+	cookie = msg_get_u32(&m);
+	if (msg_get_u8(&m) < ST_COLD)
+		finding("PAGE of a kind that DELTA has");
+	(void)msg_get_u8(&m);
+	(void)msg_get_strv(&m, 255, &n);
+	(void)msg_get_strv(&m, 255, &n);
+	(void)msg_get_u16(&m);
+	(void)msg_get_u32(&m);
+	if (msg_end(&m) == -1)
+		finding("PAGE is malformed");
+	if (led.mute || led.conn == 0)
+		return;
+	msg_open(&w, M_PAGED);
+	msg_put_u32(&w, cookie);
+	msg_put_u16(&w, 0);
+	msg_put_u8(&w, 1);
+	msg_put_u8(&w, 'N');
+	msg_put_u32(&w, 12);
+	msg_put_u64(&w, 0);
+	msg_put_u32(&w, 0);
+	conn_send(led.conn, &w);
+}
+
 void
 ledger_down(struct ev *e)
 {
@@ -635,6 +670,12 @@ ledger_down(struct ev *e)
 
 	if (!led.alive)
 		return;
+	if (e->type == M_PAGE) {
+		/* what a dead broker asked, nobody wants to know */
+		if (e->a == led.conn)
+			page(e);
+		return;
+	}
 	msg_read(&m, e->type, e->data, e->len);
 	batch = msg_get_u64(&m);
 	index = msg_get_u16(&m);

@@ -236,17 +236,166 @@ apply(struct rig_ledger *l)
 	l->complete = 0;
 }
 
+/* ---- rows that are not in DELTA ----------------------------------------- */
+/* The row of the kind with the lowest id behind that one; NULL: the end. */
+static const struct rig_row *
+row_behind(const struct rig_ledger *l, uint8_t kind, const char *id)
+{
+	const struct rig_row	*r, *best;
+	size_t			 i, n;
+	int			 c;
+
+	best = NULL;
+	for (i = 0; i < l->nrows; i++) {
+		r = &l->rows[i];
+		n = r->idlen < strlen(id) ? r->idlen : strlen(id);
+		c = memcmp(r->id, id, n);
+		if (r->kind != kind || c < 0 ||
+		    (c == 0 && r->idlen <= strlen(id)))
+			continue;
+		n = best == NULL ? 0 : r->idlen < best->idlen ? r->idlen :
+		    best->idlen;
+		c = best == NULL ? -1 : memcmp(r->id, best->id, n);
+		if (c < 0 || (c == 0 && r->idlen < best->idlen))
+			best = r;
+	}
+	return best;
+}
+
+/* Copies its id; 1 if the page shall have it. */
+static int
+wanted(const struct rig_row *r, const char *leave, char id[65])
+{
+	memcpy(id, r->id, r->idlen);
+	id[r->idlen] = '\0';
+	return *leave == '\0' || r->len < strlen(leave) ||
+	    memcmp(r->val, leave, strlen(leave)) != 0;
+}
+
+static void
+put_found(struct msgw *w, const struct rig_row *r)
+{
+	msg_put_u8(w, 'S');
+	msg_put_u32(w, (uint32_t)(3 + r->idlen + r->len));
+	msg_put_u8(w, r->kind);
+	msg_put_u16(w, (uint16_t)r->idlen);
+	msg_put_raw(w, r->id, r->idlen);
+	msg_put_raw(w, r->val, r->len);
+}
+
+static uint64_t
+rows_of_kind(const struct rig_ledger *l, uint8_t kind)
+{
+	uint64_t	 n;
+	size_t		 i;
+
+	for (i = n = 0; i < l->nrows; i++)
+		n += l->rows[i].kind == kind;
+	return n;
+}
+
+static void
+put_exact(struct msgw *w, const struct rig_ledger *l, uint8_t kind,
+    const char *id)
+{
+	size_t	 i;
+
+	for (i = 0; i < l->nrows; i++)
+		if (l->rows[i].kind == kind &&
+		    l->rows[i].idlen == strlen(id) &&
+		    memcmp(l->rows[i].id, id, strlen(id)) == 0)
+			put_found(w, &l->rows[i]);
+}
+
+/* Rows behind id, which moves; "" at the end.  How many were looked at. */
+static uint32_t
+put_behind(struct msgw *w, const struct rig_ledger *l, uint8_t kind,
+    char id[65], const char *leave, uint16_t rows)
+{
+	const struct rig_row	*row;
+	uint32_t		 looked;
+
+	for (looked = 0; rows > 0; looked++) {
+		row = row_behind(l, kind, id);
+		if (row == NULL) {
+			id[0] = '\0';
+			break;
+		}
+		if (!wanted(row, leave, id))
+			continue;
+		put_found(w, row);
+		rows--;
+	}
+	return looked;
+}
+
+/* One piece is enough for these rows. */
+int
+rig_paged(struct rig *r, struct msgw *w)
+{
+	struct rig_ledger	*l;
+	struct msgr		 m;
+	char			 id[65], leave[65];
+	uint32_t		 cookie, looked;
+	uint16_t		 rows;
+	uint8_t			 kind, exact;
+
+	l = &r->led;
+	if (l->pagelen == 0)
+		return 0;
+	msg_read(&m, M_PAGE, l->page, l->pagelen);
+	cookie = msg_get_u32(&m);
+	kind = msg_get_u8(&m);
+	exact = msg_get_u8(&m);
+	msg_get_str(&m, id, sizeof(id));
+	msg_get_str(&m, leave, sizeof(leave));
+	rows = msg_get_u16(&m);
+	assert_int_equal(msg_get_u32(&m), PAGE_BYTES);
+	assert_int_equal(msg_end(&m), 0);
+	l->pagelen = 0;
+	msg_open(w, M_PAGED);
+	msg_put_u32(w, cookie);
+	msg_put_u16(w, 0);
+	msg_put_u8(w, 1);
+	looked = 1;
+	if (exact) {
+		put_exact(w, l, kind, id);
+		id[0] = '\0';
+	} else
+		looked = put_behind(w, l, kind, id, leave, rows);
+	msg_put_u8(w, 'N');
+	msg_put_u32(w, (uint32_t)(12 + strlen(id)));
+	msg_put_u64(w, rows_of_kind(l, kind));
+	msg_put_u32(w, looked);
+	msg_put_raw(w, id, strlen(id));
+	return 1;
+}
+
+static void
+take_page(struct rig_ledger *l, const uint8_t *p, size_t len)
+{
+	assert_int_equal(l->pagelen, 0);
+	assert_true(len <= sizeof(l->page));
+	memcpy(l->page, p, len);
+	l->pagelen = len;
+	l->pages++;
+}
+
 /* ---- moving ------------------------------------------------------------ */
 void
 rig_take(struct rig *r)
 {
 	const struct out	*it;
+	struct msgw		 w;
 	size_t			 i;
 
 	assert_int_equal(r->o->lost, 0);
 	for (i = 0; i < r->o->n; i++) {
 		it = &r->o->item[i];
-		if (it->act == OUT_SEND && it->to.kind == FROM_LEDGER)
+		if (it->act == OUT_SEND && it->to.kind == FROM_LEDGER &&
+		    it->type == M_PAGE)
+			take_page(&r->led, r->o->data + it->off, it->len);
+		else if (it->act == OUT_SEND && it->to.kind == FROM_LEDGER)
 			piece(r, r->o->data + it->off, it->len);
 		if (it->act == OUT_LINK)
 			r->link = it->link;
@@ -254,6 +403,8 @@ rig_take(struct rig *r)
 			r->seen(r, it, r->o->data + it->off);
 	}
 	outbox_clear(r->o);
+	if (!r->led.nopage && rig_paged(r, &w))
+		rig_send(r, FROM_LEDGER, 0, &w, -1);
 }
 
 void
@@ -367,8 +518,10 @@ rig_hello(struct rig *r)
 	struct rig_ledger	*l;
 	struct msgw		 w;
 	size_t			 i;
+	uint32_t		 n;
 
 	l = &r->led;
+	l->pagelen = 0;
 	msg_open(&w, M_HELLO);
 	msg_put_u64(&w, l->size);
 	msg_put_raw(&w, l->root, 32);
@@ -379,9 +532,11 @@ rig_hello(struct rig *r)
 	msg_put_blob(&w, l->range, l->rangelen);
 	msg_put_blob(&w, l->note, l->notelen);
 	rig_send(r, FROM_LEDGER, 0, &w, -1);
-	for (i = 0; i < l->nrows; i++) {
+	for (i = n = 0; i < l->nrows; i++) {
+		if (l->rows[i].kind >= ST_COLD)
+			continue;
 		msg_open(&w, M_DELTA);
-		msg_put_u32(&w, (uint32_t)i);
+		msg_put_u32(&w, n++);
 		msg_put_u8(&w, 0);
 		msg_put_u8(&w, 'S');
 		msg_put_u32(&w, (uint32_t)(3 + l->rows[i].idlen +
@@ -393,7 +548,7 @@ rig_hello(struct rig *r)
 		rig_send(r, FROM_LEDGER, 0, &w, -1);
 	}
 	msg_open(&w, M_DELTA);
-	msg_put_u32(&w, (uint32_t)i);
+	msg_put_u32(&w, n);
 	msg_put_u8(&w, 1);
 	rig_send(r, FROM_LEDGER, 0, &w, -1);
 }

@@ -41,6 +41,11 @@ struct rig_ledger {
 	size_t		 nrows;
 	struct rig_row	 rows[RIG_ROWS];
 	size_t		 entries;	/* in the last batch */
+	/* a PAGE that waits for its answer */
+	uint8_t		 page[512];
+	size_t		 pagelen;
+	size_t		 pages;		/* asked for so far */
+	int		 nopage;	/* it does not answer them */
 	/* types of all entries, in order */
 	char		 types[4096][24];
 };
@@ -81,6 +86,8 @@ void		 rig_flush(struct rig *);
 int		 rig_commit(struct rig *);
 void		 rig_apply(struct rig *);	/* commits, says nothing */
 void		 rig_settle(struct rig *);	/* until nothing waits */
+/* The answer to the PAGE that waits, composed; 0: none waits. */
+int		 rig_paged(struct rig *, struct msgw *);
 void		 rig_committed(struct rig *, struct msgw *);	/* compose */
 void		 rig_take(struct rig *);	/* transfer the outbox */
 void		 rig_peers(struct rig *);	/* worker, egress, key */
