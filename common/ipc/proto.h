@@ -168,6 +168,7 @@ enum proto_class { PC_D, PC_A };
 #define BATCH_BYTES	(256 * 1024)
 #define PAGE_BYTES	(64 * 1024)	/* rows of one PAGED */
 #define PAGE_LOOKED	2048		/* rows that one PAGE may look at */
+#define BATCH_EAGER	(64 * 1024)	/* so much waits for no intent */
 #define OUTCOME_MEMORY	(16 * 1024 * 1024)	/* waiting outcomes */
 #define PROVIDERS_MAX	32
 #define WORKERS_MAX	64		/* worker links at a broker */
@@ -192,6 +193,7 @@ enum proto_class { PC_D, PC_A };
 #define DL_ADMITTED		(600 * NS_S)
 #define DL_AMENDING		(5 * NS_S)
 #define DL_COMMITTING		(10 * NS_S)
+#define DL_OUTCOME		(5 * NS_MS)	/* an outcome waits for an intent */
 #define DL_WAITCRED		(10 * NS_S)
 #define DL_FIRST_BYTE		(600 * NS_S)
 #define DL_BETWEEN		(60 * NS_S)

@@ -608,6 +608,7 @@ audit_outcome(struct broker *b, struct call *c)
 	struct entry_w	*w;
 
 	account(b, c);
+	b->batch.patient = 1;
 	w = audit_begin(b, ET_CALL_OUTCOME);
 	entry_put_bytes(w, EK_REQUEST_ID, c->id, CALL_ID);
 	audit_principal(b, w, c->key, c->org);
@@ -619,6 +620,7 @@ audit_outcome(struct broker *b, struct call *c)
 	audit_end(b);
 	if (c->ask.kind != KIND_LIST)
 		batch_delete(b, ST_OPENCALL, c->id, CALL_ID);
+	b->batch.patient = 0;
 }
 
 /* id and val are a row of ours, back from the ledger: any length is refused. */

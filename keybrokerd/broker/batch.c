@@ -2,9 +2,16 @@
 /*
  * Order, encode, chain, sign.  Everything that must become durable goes
  * through one queue of records in order of time; a batch is as many whole
- * units from its head as fit.  One batch is outstanding while the next forms;
- * there is no timer.  A batch's bytes are kept until the ledger confirms
- * them, so that a new ledger gets the identical ones.
+ * units from its head as fit.  One batch is outstanding while the next forms.
+ * A batch's bytes are kept until the ledger confirms them, so that a new
+ * ledger gets the identical ones.
+ *
+ * What somebody waits for starts a batch at once.  An outcome does not: nobody
+ * waits until it is durable, and a batch of its own would only stand before
+ * the next intent, which somebody does wait for.  So outcomes go along with
+ * the next batch, DL_OUTCOME later at most.  A broker that dies in between
+ * leaves open-call rows as it does while a batch is under way, and recovery
+ * writes their call.orphan.
  *
  * Record: u8 tag, u32 length, bytes.  'E' 'S' 'D' are items of proto.h and go
  * to the ledger as they stand; 'l' is the leaf hash of the 'E' before; 'c' a
@@ -58,6 +65,7 @@ batch_init(struct broker *b)
 	chain_init(&q->chain);
 	tree_init(&q->tree);
 	tree_root(&q->tree, q->committed_root);
+	q->due = NEVER;
 	return 0;
 }
 
@@ -106,6 +114,7 @@ static uint8_t *
 record(struct broker *b, uint8_t tag, size_t len)
 {
 	struct batch	*q;
+	uint64_t	 at;
 	uint8_t		*p;
 
 	q = &b->batch;
@@ -117,6 +126,9 @@ record(struct broker *b, uint8_t tag, size_t len)
 	p[0] = tag;
 	be32(p + 1, (uint32_t)len);
 	q->tail += REC_HEAD + len;
+	at = b->now + (q->patient ? DL_OUTCOME : 0);
+	if (tag != 'c' && tag != 'u' && at < q->due)
+		q->due = at;
 	return p + REC_HEAD;
 }
 
@@ -340,6 +352,7 @@ take(struct broker *b, size_t end)
 			fatal("batch: tree");
 	}
 	q->taken = end;
+	q->due = end < q->tail ? b->now : NEVER;
 }
 
 /* The signed checkpoint of the tree as it is; both keys during a roll. */
@@ -429,6 +442,22 @@ send_wire(struct broker *b, struct outbox *o)
 	q->sent = b->now;
 }
 
+uint64_t
+batch_next(const struct broker *b)
+{
+	const struct batch	*q;
+
+	q = &b->batch;
+	/* A new ledger first says where its log ends: until then a batch could
+	 * reach it twice. */
+	if (q->tail == q->head || q->outstanding || !b->ledger.up ||
+	    !b->ledger_heard || b->epoch.sk == NULL ||
+	    b->recover.phase < RC_READY)
+		return NEVER;
+	return b->gate.closing || q->tail - q->head >= BATCH_EAGER ?
+	    b->now : q->due;
+}
+
 void
 batch_flush(struct broker *b, struct outbox *o)
 {
@@ -436,10 +465,7 @@ batch_flush(struct broker *b, struct outbox *o)
 	size_t		 end;
 
 	q = &b->batch;
-	/* A new ledger first says where its log ends: until then a batch could
-	 * reach it twice. */
-	if (q->outstanding || !b->ledger.up || !b->ledger_heard ||
-	    b->epoch.sk == NULL || b->recover.phase < RC_READY)
+	if (batch_next(b) > b->now)
 		return;
 	end = gather(b);
 	if (end == q->head)

@@ -393,6 +393,8 @@ broker_next(const struct broker *b)
 		next = t;
 	if ((t = sweep_next(b)) < next)
 		next = t;
+	if ((t = batch_next(b)) < next)
+		next = t;
 	/* a gate that has closed again says nothing: nothing is due */
 	if (b->gate.opened != 0 && b->gate.servinglen == 0 && gate_open(b) &&
 	    (t = b->gate.opened + SERVING_WAIT) < next)

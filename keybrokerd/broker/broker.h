@@ -33,7 +33,7 @@ void		 broker_step(struct broker *, uint64_t now, uint64_t wall,
 /* Deadlines that have come. */
 void		 broker_tick(struct broker *, uint64_t now, uint64_t wall,
 		    struct outbox *);
-/* When broker_tick is due next, boot ns; NEVER. */
+/* When broker_tick and batch_flush are due next, boot ns; NEVER. */
 uint64_t	 broker_next(const struct broker *);
 /* A peer's row, NULL if from names none. */
 struct peer	*broker_peer(struct broker *, const struct broker_from *);
@@ -244,8 +244,10 @@ void		 batch_free(struct broker *);
 /* Entry bytes, from audit.c; the index it got. */
 uint64_t	 batch_entry(struct broker *, const void *, size_t,
 		    uint8_t leaf[32]);
-/* End of a turn: sign and send what waits, if nothing is outstanding. */
+/* End of a turn: sign and send what is due, if nothing is outstanding. */
 void		 batch_flush(struct broker *, struct outbox *);
+/* When batch_flush has something to send, boot ns; NEVER. */
+uint64_t	 batch_next(const struct broker *);
 /* COMMITTED; anything but what was signed is fatal. */
 void		 batch_committed(struct broker *, struct msgr *,
 		    struct outbox *);

@@ -177,8 +177,8 @@ identify(struct broker *b, struct call *c, const struct decision *d)
 		strlcpy(c->agent, d->who.agent->id, sizeof(c->agent));
 		c->agent_no = d->who.agent->no;
 	}
-	left = d->who.key->expires > b->wall ?
-	    d->who.key->expires - b->wall : 0;
+	left = d->who.key->expires > b->wall ?	/* wall is rounded down */
+	    d->who.key->expires - b->wall - 1 : 0;
 	c->expires = left < (NEVER - b->now) / NS_MS ?
 	    b->now + left * NS_MS : NEVER;
 }

@@ -259,6 +259,8 @@ struct batch {
 	size_t		 unit;		/* start of the unit that forms */
 	uint32_t	 unit_entries;	/* entries in it */
 	int		 walking;	/* completions run: nothing may move */
+	int		 patient;	/* what is appended now may wait a little */
+	uint64_t	 due;		/* when what waits wants to go; NEVER */
 	int		 outstanding;
 	uint64_t	 number;	/* of the outstanding or last batch */
 	uint64_t	 sent;		/* when; for the gate */

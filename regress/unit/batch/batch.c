@@ -228,11 +228,92 @@ test_other_head(void **state)
 	assert_true(gate_open(r->b));
 }
 
+static void
+egress_back(void)
+{
+	struct msgw	 w;
+
+	msg_open(&w, M_PEER);
+	msg_put_u8(&w, ROLE_EGRESS);
+	msg_put_u16(&w, RIG_PROVIDER);
+	msg_put_u32(&w, 2);
+	rig_send(r, FROM_PARENT, 0, &w, 5);
+}
+
+/* So many released calls end together. */
+static void
+end_calls(unsigned int n)
+{
+	while (n-- > 0)
+		assert_non_null(call());
+	rig_settle(r);
+	rig_lost(r, FROM_EGRESS, r->egress);
+}
+
+/* The end of a turn of the loop, no time passes; was a batch sent? */
+static int
+turn_sends(void)
+{
+	batch_flush(r->b, r->o);
+	rig_take(r);
+	return r->led.complete;
+}
+
+/* An outcome starts no batch of its own before its time. */
+static void
+test_patience(void **state)
+{
+	static uint8_t	 val[2000];
+	unsigned int	 i;
+
+	(void)state;
+	end_calls(1);
+	rig_settle(r);
+	egress_back();
+	end_calls(1);
+	assert_false(turn_sends());
+	assert_true(batch_next(r->b) == r->now + DL_OUTCOME);
+	rig_tick(r, DL_OUTCOME - 1);
+	assert_false(turn_sends());
+	rig_tick(r, 1);
+	assert_true(broker_next(r->b) <= r->now);
+	assert_true(turn_sends());
+	rig_commit(r);
+	assert_int_equal(r->led.entries, 1);
+	assert_true(batch_next(r->b) == NEVER);
+	egress_back();
+	/* It goes along with what cannot wait. */
+	end_calls(1);
+	assert_false(turn_sends());
+	egress_back();
+	assert_non_null(call());
+	assert_true(turn_sends());
+	rig_commit(r);
+	assert_int_equal(r->led.entries, 2);
+	/* Nor does a shutdown wait for it. */
+	end_calls(1);
+	assert_false(turn_sends());
+	r->b->gate.closing = 1;
+	assert_true(turn_sends());
+	r->b->gate.closing = 0;
+	rig_settle(r);
+	egress_back();
+	/* Many of them wait for nothing. */
+	r->b->batch.patient = 1;
+	for (i = 0; batch_waiting(r->b) < BATCH_EAGER; i++) {
+		assert_true(batch_next(r->b) > r->now);
+		batch_state(r->b, ST_META, "x", 1, val, sizeof(val));
+		batch_unit(r->b);
+	}
+	r->b->batch.patient = 0;
+	assert_true(turn_sends());
+	rig_settle(r);
+}
+
 /* While one is outstanding the next gathers; none is larger than allowed. */
 static void
 test_groups(void **state)
 {
-	struct msgw	 w;
 	struct call	*c;
 	unsigned int	 i, batches;
 	uint64_t	 before;
@@ -259,11 +340,7 @@ test_groups(void **state)
 		assert_true(r->led.entries <= BATCH_ENTRIES &&
 		    r->led.runlen <= BATCH_BYTES);
 	assert_true(batches >= 1);
-	msg_open(&w, M_PEER);
-	msg_put_u8(&w, ROLE_EGRESS);
-	msg_put_u16(&w, RIG_PROVIDER);
-	msg_put_u32(&w, 2);
-	rig_send(r, FROM_PARENT, 0, &w, 5);
+	egress_back();
 }
 
 /* Units larger than half a batch are taken alone; order stays. */
@@ -373,6 +450,7 @@ main(void)
 		cmocka_unit_test(test_unheard),
 		cmocka_unit_test(test_done_by_hello),
 		cmocka_unit_test(test_other_head),
+		cmocka_unit_test(test_patience),
 		cmocka_unit_test(test_groups),
 		cmocka_unit_test(test_units),
 		cmocka_unit_test(test_then),

@@ -448,6 +448,11 @@ rig_tick(struct rig *r, uint64_t ns)
 void
 rig_flush(struct rig *r)
 {
+	uint64_t	 due;
+
+	due = batch_next(r->b);
+	if (due != NEVER && due > r->now)
+		rig_tick(r, due - r->now);
 	batch_flush(r->b, r->o);
 	rig_take(r);
 }
