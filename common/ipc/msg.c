@@ -598,7 +598,7 @@ packet_recv(int s, uint8_t *buf, size_t size, int *fd)
 int
 msglink_read(struct msglink *l, int maxpackets, msg_fn fn, void *arg)
 {
-	uint8_t	 buf[MSG_PACKET];
+	uint8_t	 buf[MSG_PACKET] UNSET;
 	ssize_t	 n;
 	int	 count, fd, total;
 

@@ -18,6 +18,13 @@
 #define MSG_HEAD	8
 #define MSG_MAX		(MSG_PACKET - MSG_HEAD)	/* payload of one message */
 
+/*
+ * For a variable that is too large to be zeroed at each use (the build asks
+ * for that, -ftrivial-auto-var-init) and is written before it is read.  Of a
+ * struct msgw only the first len bytes of buf are ever read.
+ */
+#define UNSET	__attribute__((__uninitialized__))
+
 /* ---- composing: bounded, sticky error, no allocation ------------------- */
 struct msgw {
 	uint16_t	 type;

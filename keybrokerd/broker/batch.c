@@ -424,7 +424,7 @@ static void
 send_wire(struct broker *b, struct outbox *o)
 {
 	struct batch	*q;
-	struct msgw	 w;
+	struct msgw	 w UNSET;
 	size_t		 at, n;
 	uint16_t	 index;
 
@@ -486,7 +486,7 @@ deliver(struct broker *b, const uint8_t *p, size_t len, int is_secret,
 	struct broker_from	 to;
 	struct secret		*s;
 	struct peer		*peer;
-	struct msgw		 w;
+	struct msgw		 w UNSET;
 
 	memset(&to, 0, sizeof(to));
 	to.kind = p[0];

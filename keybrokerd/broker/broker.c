@@ -123,7 +123,7 @@ broker_error(struct broker *b, const struct broker_from *from, uint64_t no,
     uint16_t type, const char *text, struct outbox *o)
 {
 	struct peer	*p;
-	struct msgw	 w;
+	struct msgw	 w UNSET;
 
 	p = broker_peer(b, from);
 	b->count.errors++;
@@ -222,7 +222,7 @@ static void
 serving(struct broker *b, struct outbox *o)
 {
 	struct policy_provider	 pr;
-	struct msgw		 w;
+	struct msgw		 w UNSET;
 	char			 hex[HEX_SIZE(32)];
 	size_t			 i;
 	uint8_t			 n;
@@ -257,13 +257,26 @@ serving(struct broker *b, struct outbox *o)
 	outbox_send(o, FROM_PARENT, 0, &w);
 }
 
+/*
+ * What most messages are.  They change nothing that READY or SERVING tell but
+ * what gate_weigh sees, and composing those two costs as much as the message.
+ */
+static int
+is_daily(uint16_t type)
+{
+	return type == M_ADMIT || type == M_CALL || type == M_OUTCOME ||
+	    type == M_DONE || type == M_COMMITTED;
+}
+
 static void
-turn(struct broker *b, struct outbox *o)
+turn(struct broker *b, struct outbox *o, int daily)
 {
 	batch_unit(b);
 	cold_turn(b, o);
-	gate_turn(b, o);
-	serving(b, o);
+	if (gate_weigh(b) || !daily) {
+		gate_turn(b, o);
+		serving(b, o);
+	}
 	closing(b);
 	batch_unit(b);
 }
@@ -353,7 +366,7 @@ broker_step(struct broker *b, uint64_t now, uint64_t wall,
 	else
 		heard(b, from, m, fd, o);
 	expel(b, from, o);
-	turn(b, o);
+	turn(b, o, !from->lost && p != NULL && p->up && is_daily(m->type));
 }
 
 void
@@ -374,7 +387,7 @@ broker_tick(struct broker *b, uint64_t now, uint64_t wall, struct outbox *o)
 	admin_tick(b, o);
 	sweep_tick(b);
 	deny_tick(b, 0);
-	turn(b, o);
+	turn(b, o, 0);
 }
 
 uint64_t

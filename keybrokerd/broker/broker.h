@@ -94,6 +94,8 @@ int		 gate_open(const struct broker *);
 const char	*gate_reason(const struct broker *);
 /* Works out the gate anew; READY to each worker that has not seen it. */
 void		 gate_turn(struct broker *, struct outbox *);
+/* Before it, each step: what may close the gate; 1 if something changed. */
+int		 gate_weigh(struct broker *);
 uint64_t	 gate_next(const struct broker *);
 
 /* tell.c: is the peer of a call still there; DROP, EG_CUT, CUT to it */

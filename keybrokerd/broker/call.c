@@ -40,7 +40,7 @@ static void
 tell(struct broker *b, struct call *c, uint16_t type, enum refusal r,
     const char *step, const char *detail, struct outbox *o)
 {
-	struct msgw	 w;
+	struct msgw	 w UNSET;
 
 	if (c->marks & CM_ANSWERED)
 		return;
@@ -198,7 +198,7 @@ admit(struct broker *b, struct call *c, enum call_event ev,
     struct call_arg *arg)
 {
 	struct decision	 d;
-	struct msgw	 w;
+	struct msgw	 w UNSET;
 
 	(void)ev;
 	c->ask = *arg->ask;
@@ -222,7 +222,7 @@ static void
 redact(struct broker *b, struct call *c, const struct decision *d,
     struct outbox *o)
 {
-	struct msgw	 w;
+	struct msgw	 w UNSET;
 	size_t		 i;
 
 	msg_open(&w, M_REDACT);

@@ -81,18 +81,34 @@ compose(struct broker *b, struct msgw *w)
 	msg_put_u8(w, b->gate.kms);
 }
 
+int
+gate_weigh(struct broker *b)
+{
+	struct gate	*g;
+	uint64_t	 version;
+	int		 was;
+
+	g = &b->gate;
+	was = gate_open(b);
+	g->memory = batch_waiting(b) < OUTCOME_MEMORY;
+	g->prompt = !b->batch.outstanding ||
+	    b->now < b->batch.sent + DL_COMMITTING;
+	g->recovered = b->recover.phase == RC_DONE &&
+	    b->batch.committed >= g->recover_to;
+	version = credential_version(b->creds);
+	if (was == gate_open(b) && version == g->credentials)
+		return 0;
+	g->credentials = version;
+	return 1;
+}
+
 void
 gate_turn(struct broker *b, struct outbox *o)
 {
 	struct worker	*wk;
-	struct msgw	 w;
+	struct msgw	 w UNSET;
 	uint16_t	 i;
 
-	b->gate.memory = batch_waiting(b) < OUTCOME_MEMORY;
-	b->gate.prompt = !b->batch.outstanding ||
-	    b->now < b->batch.sent + DL_COMMITTING;
-	b->gate.recovered = b->recover.phase == RC_DONE &&
-	    b->batch.committed >= b->gate.recover_to;
 	compose(b, &w);
 	if (w.len != b->gate.lastlen ||
 	    memcmp(w.buf, b->gate.last, w.len) != 0) {

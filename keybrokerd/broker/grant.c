@@ -87,7 +87,7 @@ void
 grant_allow(struct broker *b, const struct durable_token *t, struct call *c,
     struct outbox *o)
 {
-	struct msgw	 w;
+	struct msgw	 w UNSET;
 
 	covered(t, c);
 	msg_open(&w, M_ALLOW);
@@ -162,7 +162,7 @@ grant_release(struct broker *b, const struct durable_token *t, struct call *c,
     struct outbox *o)
 {
 	struct policy_provider	 pr;
-	struct msgw		 w;
+	struct msgw		 w UNSET;
 	const uint8_t		*cred;
 	size_t			 len;
 

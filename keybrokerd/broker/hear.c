@@ -116,7 +116,7 @@ static struct call *
 open_call(struct broker *b, uint16_t worker, const struct ask *a,
     uint8_t dialect, struct outbox *o)
 {
-	struct msgw	 w;
+	struct msgw	 w UNSET;
 	struct call	*c;
 	enum refusal	 r;
 	uint8_t		 id[CALL_ID];
@@ -239,7 +239,7 @@ drop_stray(struct broker *b, uint16_t worker, const struct ask *a,
 {
 	const struct broker_link	*l;
 	const struct egress		*e;
-	struct msgw			 w;
+	struct msgw			 w UNSET;
 
 	l = peers_find(b, worker, a->link);
 	e = l == NULL ? NULL : peers_egress(b, l->provider);
@@ -447,7 +447,7 @@ hear_worker(struct broker *b, uint16_t worker, struct msgr *m,
 static void
 refused_late(uint16_t egress, uint32_t link, uint64_t no, struct outbox *o)
 {
-	struct msgw	 w;
+	struct msgw	 w UNSET;
 
 	msg_open(&w, M_DROP);
 	msg_put_u32(&w, link);

@@ -26,6 +26,7 @@
 
 #define CALLS		32768
 #define SLOTS		256
+#define RANDOM_BLOCK	4096
 #define PORTS		(2 + WORKERS_MAX + PROVIDERS_MAX + CONTROLS_MAX)
 #define QUEUE_LEDGER	(2 * 1024 * 1024)
 #define QUEUE_EGRESS	(8 * 1024 * 1024)
@@ -51,19 +52,42 @@ static int		 blob_fd = -1;	/* of the policy in force */
 
 /* ---- the impure part --------------------------------------------------- */
 static void
-fill(void *arg, void *buf, size_t len)
+from_kernel(uint8_t *p, size_t len)
 {
-	uint8_t	*p;
 	ssize_t	 n;
 
-	(void)arg;
-	for (p = buf; len > 0; p += n, len -= (size_t)n) {
+	for (; len > 0; p += n, len -= (size_t)n) {
 		n = getrandom(p, len, 0);
 		if (n == -1 && errno == EINTR)
 			n = 0;
 		else if (n <= 0)
 			fatal("getrandom");
 	}
+}
+
+/*
+ * Numbers of calls and links come from a block, which saves a system call for
+ * each; what is handed out is wiped there.  Anything longer may become a key
+ * and comes from the kernel.  This process never forks.
+ */
+static void
+fill(void *arg, void *buf, size_t len)
+{
+	static uint8_t	 block[RANDOM_BLOCK];
+	static size_t	 left;
+
+	(void)arg;
+	if (len > CALL_ID) {
+		from_kernel(buf, len);
+		return;
+	}
+	if (left < len) {
+		from_kernel(block, sizeof(block));
+		left = sizeof(block);
+	}
+	left -= len;
+	memcpy(buf, block + left, len);
+	explicit_bzero(block + left, len);
 }
 
 /* memfd_secret can only be mapped. */

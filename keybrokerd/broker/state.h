@@ -307,6 +307,7 @@ struct gate {
 	uint64_t	 recover_to;	/* size that must be committed first */
 	uint8_t		 last[160];	/* content of the last READY */
 	size_t		 lastlen;
+	uint64_t	 credentials;	/* their version, gate_weigh */
 };
 
 struct roles_section {

@@ -27,7 +27,7 @@ tell_egress_there(const struct broker *b, const struct call *c)
 void
 tell_drop(struct broker *b, struct call *c, struct outbox *o)
 {
-	struct msgw	 w;
+	struct msgw	 w UNSET;
 
 	if (!tell_egress_there(b, c))
 		return;
@@ -41,7 +41,7 @@ void
 tell_cut_egress(struct broker *b, struct call *c, enum proto_cut why,
     struct outbox *o)
 {
-	struct msgw	 w;
+	struct msgw	 w UNSET;
 
 	c->cut = why;
 	c->marks |= CM_CUT;
@@ -66,7 +66,7 @@ tell_cut_worker(struct broker *b, struct call *c, enum proto_cut why,
 		[CUT_LOST] = "The process that talks to the provider ended.",
 		[CUT_SHUTDOWN] = "The gateway is shutting down.",
 	};
-	struct msgw	 w;
+	struct msgw	 w UNSET;
 
 	if (!tell_worker_there(b, c))
 		return;

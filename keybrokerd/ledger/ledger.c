@@ -246,7 +246,7 @@ ledger_peer(struct ledger *l, int fd)
 static int
 send_committed(struct ledger *l)
 {
-	struct msgw	 w;
+	struct msgw	 w UNSET;
 	uint8_t		 low, note[SHA256_LEN];
 
 	(void)space(l, &low);
