@@ -51,6 +51,7 @@ X(ADMIN_OVERVIEW,	0x020c, WB, UP, A, 512,  0)			\
 X(ADMIN_METRICS,	0x020d, WB, UP, A, 512,  0)			\
 X(ADMIN_SPEND,		0x020e, WB, UP, A, 1024, 0)			\
 X(ADMIN_QUARANTINE,	0x020f, WB, UP, A, 512,  0)			\
+X(ADMIN_VAULT_ROTATE,	0x0210, WB, UP, A, 512,  0)			\
 X(ADMIN_SECRET_LIST,	0x0220, WB, UP, A, 512, 0)			\
 /* control socket only: the uid was checked by the parent */		\
 X(CTL_HELLO,	0x0301, CTL, UP,   A, 16,   0)				\
@@ -368,6 +369,8 @@ enum proto_provider { PROV_NOKEY, PROV_DOWN, PROV_UP };
  *		  {agent, key_id, email, calls, denied, failed, tokens in, out, cached,
  *		  since}
  *  QUARANTINE		u16 slot -> row {slot, generation, calls cut}
+ *  VAULT_ROTATE	- -> row {changed "1" or "0", kid, previous kid or "",
+ *		  records sealed anew, values that the sweep has still to do}
  *  STATUS		- -> rows {section, text}
  * CTL_HELLO	u32 cookie, u16 version (1) -> row {"1", version string}
  * CTL_STOP, CTL_RELOAD, CTL_ADMINKEY	u32 cookie

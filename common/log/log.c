@@ -29,6 +29,7 @@ struct bucket {
 	time_t		 since;
 };
 
+static int		 exit_code = 1;	/* of fatal, fatalx */
 static struct {
 	enum log_to	 to;
 	int		 fd;
@@ -281,7 +282,13 @@ log_warn(const char *fmt, ...)
 	va_end(ap);
 }
 
-/* The end of this process, exit status 1; no exit handlers, no stdio. */
+void
+log_exit(int code)
+{
+	exit_code = code;
+}
+
+/* The end of this process; no exit handlers, no stdio. */
 void
 fatal(const char *fmt, ...)
 {
@@ -290,7 +297,7 @@ fatal(const char *fmt, ...)
 	va_start(ap, fmt);
 	vlog(LOG_L_ERR, errno, fmt, ap);
 	va_end(ap);
-	_exit(1);
+	_exit(exit_code);
 }
 
 /* The same without errno. */
@@ -302,5 +309,5 @@ fatalx(const char *fmt, ...)
 	va_start(ap, fmt);
 	vlog(LOG_L_ERR, 0, fmt, ap);
 	va_end(ap);
-	_exit(1);
+	_exit(exit_code);
 }

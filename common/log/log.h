@@ -23,6 +23,8 @@ void	 log_debug(const char *, ...) __attribute__((format(printf, 1, 2)));
 void	 log_info(const char *, ...) __attribute__((format(printf, 1, 2)));
 void	 log_warnx(const char *, ...) __attribute__((format(printf, 1, 2)));
 void	 log_warn(const char *, ...) __attribute__((format(printf, 1, 2)));
+/* The code that fatal and fatalx end with from here on (sysexits), else 1. */
+void	 log_exit(int code);
 void	 fatal(const char *, ...)
 	    __attribute__((noreturn, format(printf, 1, 2)));	/* + errno */
 void	 fatalx(const char *, ...)

@@ -16,6 +16,7 @@
 #include "common/ipc/permit.h"
 #include "common/log/log.h"
 #include "keybrokerd/broker/admin.h"
+#include "keybrokerd/broker/vaultkey.h"
 
 #define SAFE		4	/* may be asked while the gate is closed */
 #define CONTROL		8	/* control socket only */
@@ -48,6 +49,7 @@ static const struct row {
 	{ M_ADMIN_SPEND,	SAFE,	admin_spend },
 	{ M_ADMIN_STATUS,	SAFE | EARLY, admin_status },
 	{ M_ADMIN_QUARANTINE,	SAFE,	admin_quarantine },
+	{ M_ADMIN_VAULT_ROTATE,	0,	vaultrotate_asked },
 	{ M_ADMIN_SECRET_LIST,	SAFE,	admin_secret_list },
 	{ M_CTL_SECRET_SET,	CONTROL, admin_secret_set },
 	{ M_CTL_SECRET_TEST,	CONTROL, admin_secret_test },

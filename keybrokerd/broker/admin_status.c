@@ -11,6 +11,7 @@
 #include "common/compat/compat.h"
 #include "common/text/text.h"
 #include "keybrokerd/broker/admin.h"
+#include "keybrokerd/broker/vaultkey.h"
 
 #define TEXT_SIZE	8192
 
@@ -211,6 +212,12 @@ secrets(struct broker *b, struct text *t)
 	add(t, "second attempts %llu\n", (unsigned long long)b->count.second);
 }
 
+static void
+vault(struct broker *b, struct text *t)
+{
+	t->len = vaultkey_status(b, t->s, sizeof(t->s));
+}
+
 static const struct {
 	const char	*name;
 	void		(*fn)(struct broker *, struct text *);
@@ -221,7 +228,8 @@ static const struct {
 	{ "workers", workers },
 	{ "providers", providers },
 	{ "keys", keys },
-	{ "secrets", secrets }
+	{ "secrets", secrets },
+	{ "vault", vault }
 };
 
 void

@@ -11,7 +11,7 @@
 #include "common/ipc/permit.h"
 #include "common/log/log.h"
 #include "common/text/text.h"
-#include "keybrokerd/broker/broker.h"
+#include "keybrokerd/broker/vaultkey.h"
 
 #define SERVING_WAIT	(5 * NS_S)	/* for egresses that do not come up */
 
@@ -52,11 +52,14 @@ broker_new(uint32_t ncalls, const struct broker_env *env)
 	b->creds = credential_new();
 	b->admin = admin_new();
 	b->ring = ring_new();
+	b->vk = vaultkey_new();
+	b->kms = kmslink_new();
 	if (b->workers == NULL || b->calls == NULL || b->by_no == NULL ||
 	    b->by_link == NULL || b->heap == NULL || b->budget == NULL ||
 	    b->tokens == NULL || b->keys == NULL || b->creds == NULL ||
-	    b->admin == NULL || b->ring == NULL || batch_init(b) == -1 ||
-	    cold_init(b) == -1 || sweep_init(b) == -1) {
+	    b->admin == NULL || b->ring == NULL || b->vk == NULL ||
+	    b->kms == NULL || batch_init(b) == -1 || cold_init(b) == -1 ||
+	    sweep_init(b) == -1) {
 		broker_free(b);
 		return NULL;
 	}
@@ -83,6 +86,8 @@ broker_free(struct broker *b)
 	secret_free(&b->epoch.old_sk);
 	if (b->vault_open)
 		vault_close(&b->vault);
+	vaultkey_free(b->vk);
+	kmslink_free(b->kms);
 	admin_free(b->admin);
 	ring_free(b->ring);
 	credential_free(b->creds);
@@ -112,6 +117,8 @@ broker_peer(struct broker *b, const struct broker_from *from)
 	case FROM_CONTROL:
 		return from->index < CONTROLS_MAX ?
 		    &b->control[from->index].p : NULL;
+	case FROM_KMS:
+		return kmslink_peer_of(b->kms);
 	default:
 		return NULL;
 	}
@@ -154,7 +161,8 @@ expel(struct broker *b, const struct broker_from *from, struct outbox *o)
 	log_warnx("%s %u: %u protocol errors, its link is closed",
 	    from->kind == FROM_WORKER ? "worker" :
 	    from->kind == FROM_EGRESS ? "egress" :
-	    from->kind == FROM_LEDGER ? "ledger" : "control",
+	    from->kind == FROM_LEDGER ? "ledger" :
+	    from->kind == FROM_KMS ? "kms" : "control",
 	    from->index, p->errors);
 	peers_lost(b, from, o);
 	outbox_act(o, OUT_CLOSE, from->kind, from->index);
@@ -271,6 +279,7 @@ is_daily(uint16_t type)
 static void
 turn(struct broker *b, struct outbox *o, int daily)
 {
+	vaultkey_turn(b, o);
 	batch_unit(b);
 	cold_turn(b, o);
 	if (gate_weigh(b) || !daily) {
@@ -289,7 +298,7 @@ permitted(struct broker *b, const struct broker_from *from,
 	static const enum proto_link	 links[FROM_MAX] = {
 		[FROM_PARENT] = PL_PR, [FROM_WORKER] = PL_WB,
 		[FROM_EGRESS] = PL_BE, [FROM_LEDGER] = PL_BL,
-		[FROM_CONTROL] = PL_CTL,
+		[FROM_CONTROL] = PL_CTL, [FROM_KMS] = PL_BK,
 	};
 	int				 admin;
 
@@ -344,6 +353,9 @@ heard(struct broker *b, const struct broker_from *from, struct msgr *m,
 	case FROM_CONTROL:
 		admin_message(b, from, m, o);
 		break;
+	case FROM_KMS:
+		kmslink_message(b, m, o);
+		break;
 	default:
 		break;
 	}
@@ -387,6 +399,7 @@ broker_tick(struct broker *b, uint64_t now, uint64_t wall, struct outbox *o)
 	admin_tick(b, o);
 	sweep_tick(b);
 	deny_tick(b, 0);
+	vaultkey_tick(b, o);
 	turn(b, o, 0);
 }
 
@@ -407,6 +420,8 @@ broker_next(const struct broker *b)
 	if ((t = sweep_next(b)) < next)
 		next = t;
 	if ((t = batch_next(b)) < next)
+		next = t;
+	if ((t = vaultkey_due(b)) < next)
 		next = t;
 	/* a gate that has closed again says nothing: nothing is due */
 	if (b->gate.opened != 0 && b->gate.servinglen == 0 && gate_open(b) &&

@@ -429,11 +429,24 @@ void		 recover_lost(struct broker *);
 void		 recover_disconnect(struct broker *, const char *why,
 		    struct outbox *);
 void		 recover_free(struct broker *);
-/* Once configuration, sources, policy and state are here. */
+/* A state row while they are kept; *at 0 at first; 0 at the end. */
+struct recover_row {
+	uint8_t		 kind;
+	const uint8_t	*id, *val;
+	size_t		 idlen, len;
+};
+int		 recover_next(const struct broker *, size_t *at,
+		    struct recover_row *);
+/*
+ * Once configuration, sources, policy and state are here; again when the KMS
+ * has answered.
+ */
 void		 recover_try(struct broker *, struct outbox *);
 
 /* A new log: seed, ceremony (0.65 s), origin, pin; the rows of all that. */
 void		 seed_found(struct broker *);
+/* The origin of a new log, made if there is none yet. */
+void		 seed_origin(struct broker *);
 /* The key in force from the vault's record; fatal if there is none. */
 void		 seed_load(struct broker *);
 /* The next epoch: its key, its record, its epoch.roll. */

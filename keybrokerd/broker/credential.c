@@ -18,6 +18,7 @@
 #include "keybrokerd/broker/credential_table.h"
 
 static const char	vault_name[] = "TAPPASS_VAULT_KEY";
+static const char	vault_previous_name[] = "TAPPASS_VAULT_KEY_PREVIOUS";
 static const char	admin_name[] = "TAPPASS_ADMIN_API_KEY";
 static const char	admin_second[] = "TAPPASS_ADMIN_KEY";
 
@@ -112,7 +113,8 @@ single_store(struct value *v, struct secret **s)
 	len = secret_len(*s);
 	/* The vault key's form is exact: a newline is the file's alone. */
 	if (len > 0 && secret_bytes(*s)[len - 1] == '\n' &&
-	    strcmp(v->name, vault_name) != 0)
+	    strcmp(v->name, vault_name) != 0 &&
+	    strcmp(v->name, vault_previous_name) != 0)
 		len--;
 	v->bad = (uint8_t)credential_bad(secret_bytes(*s), len);
 	if (v->bad || len == 0) {
@@ -451,17 +453,17 @@ value_dup(const struct value *v)
 }
 
 static int
-special_vault(const struct creds *c, struct secret **out, char *err,
-    size_t size)
+special_vault(const struct creds *c, const char *name, struct secret *file,
+    struct secret **out, char *err, size_t size)
 {
 	const struct value	*v;
 	struct secret		*text;
 
-	v = lookup(c, vault_name);
-	if (v == NULL && c->keyfile == NULL)
+	v = lookup(c, name);
+	if (v == NULL && file == NULL)
 		return 0;
 	if (v == NULL)
-		*out = vault_key_parse(c->keyfile, 1);
+		*out = vault_key_parse(file, 1);
 	else if (credential_value(v) != CRED_BAD) {
 		text = value_dup(v);
 		if (text != NULL)
@@ -471,10 +473,19 @@ special_vault(const struct creds *c, struct secret **out, char *err,
 	if (*out == NULL) {
 		snprintf(err, size, "%s is not the standard base64 of 32 "
 		    "bytes (44 characters)",
-		    v == NULL ? "the vault key file" : vault_name);
+		    v == NULL ? "the vault key file" : name);
 		return -1;
 	}
 	return 1;
+}
+
+int
+credential_vault_fixed(const struct creds *c)
+{
+	const struct value	*v;
+
+	v = single_find(c, vault_name);
+	return v != NULL && credential_value(v) != CRED_ABSENT;
 }
 
 static int
@@ -519,7 +530,11 @@ credential_special(const struct creds *c, enum credential_what what,
 	*out = NULL;
 	err[0] = '\0';
 	if (what == CRED_VAULTKEY)
-		return special_vault(c, out, err, size);
+		return special_vault(c, vault_name, c->keyfile, out, err,
+		    size);
+	if (what == CRED_VAULTPREVIOUS)
+		return special_vault(c, vault_previous_name, NULL, out, err,
+		    size);
 	return special_admin(c, out, err, size);
 }
 

@@ -41,7 +41,7 @@ enum credential_state {
 	CRED_BAD		/* too long, or control characters */
 };
 
-enum credential_what { CRED_VAULTKEY, CRED_ADMINKEY };
+enum credential_what { CRED_VAULTKEY, CRED_VAULTPREVIOUS, CRED_ADMINKEY };
 
 struct creds;
 
@@ -176,13 +176,16 @@ const char	*credential_judge(const uint8_t *, size_t);
 void	 credential_explain(struct creds *, const char *name, char *out,
 	    size_t size);
 /*
- * The vault key (32 bytes, decoded) or the admin key (text) as a new secret of
+ * The vault key or TAPPASS_VAULT_KEY_PREVIOUS (32 bytes, decoded; the latter
+ * from a variable only) or the admin key (text) as a new secret of
  * the caller: 1; 0 there is none; -1 refused, err says why.  Variable before
  * file; TAPPASS_ADMIN_API_KEY and TAPPASS_ADMIN_KEY both set and different is
  * a refusal.
  */
 int	 credential_special(const struct creds *, enum credential_what,
 	    struct secret **out, char *err, size_t size);
+/* Does the vault key come from a variable of the environment? */
+int	 credential_vault_fixed(const struct creds *);
 /* HMAC-SHA256 of the bytes under the vault's fingerprint key; -1: no key. */
 int	 credential_fingerprint(const struct vault *, const void *, size_t,
 	    uint8_t out[CREDENTIAL_FPRINT]);

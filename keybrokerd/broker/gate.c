@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "keybrokerd/broker/broker.h"
+#include "keybrokerd/broker/vaultkey.h"
 
 /* Why the gate is closed, in order; NULL it is open. */
 const char *
@@ -18,7 +18,7 @@ gate_reason(const struct broker *b)
 	if (g->closing)
 		return "closing";
 	if (!g->recovered)
-		return "recovery";
+		return b->vk->what == VKF_START ? "vault key" : "recovery";
 	if (!b->ledger.up)
 		return "ledger";
 	if (b->policy == -1)
@@ -27,7 +27,7 @@ gate_reason(const struct broker *b)
 		return "memory";
 	if (!g->prompt)
 		return "disk";
-	return NULL;
+	return vaultkey_closed(b);
 }
 
 int
@@ -109,6 +109,7 @@ gate_turn(struct broker *b, struct outbox *o)
 	struct msgw	 w UNSET;
 	uint16_t	 i;
 
+	b->gate.kms = (uint8_t)vaultkey_says(b);
 	compose(b, &w);
 	if (w.len != b->gate.lastlen ||
 	    memcmp(w.buf, b->gate.last, w.len) != 0) {

@@ -10,7 +10,7 @@
 
 #include "common/log/log.h"
 #include "common/text/sha256.h"
-#include "keybrokerd/broker/broker.h"
+#include "keybrokerd/broker/vaultkey.h"
 
 #define SOURCE_NAME	400	/* VARIABLE:PATH, with its NUL */
 
@@ -69,6 +69,11 @@ on_peer(struct broker *b, struct msgr *m, int fd, struct outbox *o)
 		lose(b, FROM_LEDGER, 0, o);
 		adopt(&b->ledger, FROM_LEDGER, 0, o);
 		b->ledger_heard = 0;
+		return;
+	}
+	if (role == ROLE_KMS) {
+		lose(b, FROM_KMS, 0, o);
+		kmslink_peer(b, o);
 		return;
 	}
 	if (role != ROLE_EGRESS)
@@ -341,12 +346,13 @@ on_source_bad(struct broker *b, struct msgr *m, int fd, struct outbox *o)
 	uint8_t	 kind;
 
 	(void)fd;
-	(void)o;
 	kind = msg_get_u8(m);
 	msg_get_str(m, name, sizeof(name));
 	msg_get_str(m, text, sizeof(text));
 	well_formed(m);
 	judged(b, kind, name, text);
+	if (kind == SRC_KMS_FILE)
+		kmslink_refused(b, text, o);
 }
 
 static void
@@ -358,6 +364,7 @@ on_reopened(struct broker *b, struct msgr *m, int fd, struct outbox *o)
 	msg_get_str(m, name, sizeof(name));
 	well_formed(m);
 	attempt_reopened(b, name, o);
+	vaultrotate_reopened(b, name, o);
 }
 
 /* ---- policy and the rest ----------------------------------------------- */

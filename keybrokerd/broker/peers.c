@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "keybrokerd/broker/broker.h"
+#include "keybrokerd/broker/kmslink.h"
 
 #define LINK_BITS	11		/* LINK_ROWS rows */
 #define LINK_ROW	((1U << LINK_BITS) - 1)
@@ -328,6 +328,9 @@ peers_lost(struct broker *b, const struct broker_from *from,
 		b->ledger.up = 0;
 		cold_lost(b);
 		recover_lost(b);
+		break;
+	case FROM_KMS:
+		kmslink_lost(b, o);
 		break;
 	default:
 		if (p != NULL)

@@ -11,17 +11,11 @@
 
 #include "common/log/log.h"
 #include "common/text/sha256.h"
-#include "keybrokerd/broker/broker.h"
+#include "keybrokerd/broker/vaultkey.h"
 
 #define ROWS_MAX	(256UL * 1024 * 1024)
 #define RUNNING		1		/* META "life" */
 #define ENDED		0
-
-struct row {
-	uint8_t		 kind;
-	const uint8_t	*id, *val;
-	size_t		 idlen, len;
-};
 
 static void
 forget(struct recover *r)
@@ -35,8 +29,10 @@ forget(struct recover *r)
 void
 recover_lost(struct broker *b)
 {
-	if (b->recover.phase != RC_DONE)
-		forget(&b->recover);
+	if (b->recover.phase == RC_DONE)
+		return;
+	forget(&b->recover);
+	vaultkey_again(b);
 }
 
 void
@@ -150,12 +146,14 @@ recover_delta(struct broker *b, struct msgr *m, struct outbox *o)
 
 /* ---- rows -------------------------------------------------------------- */
 /* 1 a row at *at, 0 the end; anything else is fatal: we cannot go on. */
-static int
-next_row(const struct recover *r, size_t *at, struct row *row)
+int
+recover_next(const struct broker *b, size_t *at, struct recover_row *row)
 {
-	const uint8_t	*p;
-	size_t		 left, len;
+	const struct recover	*r;
+	const uint8_t		*p;
+	size_t			 left, len;
 
+	r = &b->recover;
 	if (*at == r->have)
 		return 0;
 	p = r->rows + *at;
@@ -175,14 +173,14 @@ next_row(const struct recover *r, size_t *at, struct row *row)
 }
 
 static int
-is(const struct row *row, const char *id)
+is(const struct recover_row *row, const char *id)
 {
 	return row->idlen == strlen(id) &&
 	    memcmp(row->id, id, row->idlen) == 0;
 }
 
 static void
-load_meta(struct broker *b, const struct row *row, int *life)
+load_meta(struct broker *b, const struct recover_row *row, int *life)
 {
 	int	 i;
 
@@ -204,28 +202,36 @@ load_meta(struct broker *b, const struct row *row, int *life)
 }
 
 static void
-load_vault(struct broker *b, const struct row *row)
+load_vault(struct broker *b, const struct recover_row *row)
 {
 	enum vault_result	 v;
 
 	v = vault_load(&b->vault, row->id, row->idlen, row->val, row->len);
+	if (v == VAULT_OTHERKEY)
+		vaultkey_refuse(VAULTKEY_EXIT_CONFIG, "vault record %.*s is "
+		    "sealed under key %.*s, which is not here: set "
+		    "TAPPASS_VAULT_KEY_PREVIOUS to it",
+		    (int)(row->idlen < 40 ? row->idlen : 40),
+		    (const char *)row->id, VAULT_KID,
+		    (const char *)row->val + 3);
 	if (v != VAULT_OK)
 		fatalx("vault record %.*s: %s",
 		    (int)(row->idlen < 40 ? row->idlen : 40),
 		    (const char *)row->id, vault_text(v));
+	vaultkey_loaded(b, (const char *)row->val, row->len);
 }
 
 /* Rows of one kind; agents come before the keys that name them. */
 static void
 load_kind(struct broker *b, uint8_t kind, int *life)
 {
-	struct row	 row;
+	struct recover_row	 row;
 	ssize_t		 n;
 	size_t		 at;
 	int		 rc;
 
 	at = 0;
-	while (next_row(&b->recover, &at, &row)) {
+	while (recover_next(b, &at, &row)) {
 		if (row.kind != kind)
 			continue;
 		rc = 0;
@@ -259,18 +265,18 @@ load_kind(struct broker *b, uint8_t kind, int *life)
 static void
 orphans(struct broker *b, int unclean)
 {
-	struct row	 row;
+	struct recover_row	 row;
 	size_t		 at, n;
 
 	at = n = 0;
-	while (next_row(&b->recover, &at, &row))
+	while (recover_next(b, &at, &row))
 		if (row.kind == ST_OPENCALL)
 			n++;
 	if (!unclean && n == 0)
 		return;
 	audit_recovery(b, n);
 	at = 0;
-	while (next_row(&b->recover, &at, &row)) {
+	while (recover_next(b, &at, &row)) {
 		if (row.kind != ST_OPENCALL)
 			continue;
 		if (audit_orphan(b, row.id, row.idlen, row.val,
@@ -283,27 +289,6 @@ orphans(struct broker *b, int unclean)
 }
 
 /* ---- head -------------------------------------------------------------- */
-static void
-open_vault(struct broker *b)
-{
-	struct secret	*dek;
-	char		 err[CREDENTIAL_ERR];
-	int		 rc;
-
-	err[0] = '\0';
-	rc = credential_special(b->creds, CRED_VAULTKEY, &dek, err,
-	    sizeof(err));
-	if (rc == 0)
-		fatalx("there is no vault key: set TAPPASS_VAULT_KEY or run "
-		    "keybrokerd init");
-	if (rc == -1)
-		fatalx("vault key: %s", err);
-	if (vault_init(&b->vault, &dek) == -1)
-		fatal("vault");
-	b->vault_open = 1;
-	credential_vault(b->creds, &b->vault);
-}
-
 /* The head must be ours: signed, and the range must have its root. */
 static void
 check_head(struct broker *b)
@@ -370,9 +355,15 @@ recover_try(struct broker *b, struct outbox *o)
 	if (b->recover.phase != RC_READY || !b->configured ||
 	    b->policy == -1)
 		return;
-	life = b->recover.head == 0 ? ENDED : RUNNING;
-	open_vault(b);
-	load_kind(b, ST_META, &life);
+	if (!b->recover.meta) {
+		b->recover.life = b->recover.head == 0 ? ENDED : RUNNING;
+		load_kind(b, ST_META, &b->recover.life);
+		b->recover.meta = 1;
+	}
+	if (!vaultkey_start(b, o))
+		return;
+	life = b->recover.life;
+	vaultkey_open(b);
 	load_kind(b, ST_VAULT, NULL);
 	load_kind(b, ST_AGENT, NULL);
 	load_kind(b, ST_KEY, NULL);
@@ -387,6 +378,7 @@ recover_try(struct broker *b, struct outbox *o)
 	}
 	batch_state(b, ST_META, "life", 4, &running, 1);
 	audit_boot(b);
+	vaultkey_settle(b);
 	orphans(b, life != ENDED);
 	audit_config(b);
 	audit_policy(b, b->policy);

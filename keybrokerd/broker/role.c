@@ -37,6 +37,8 @@ static const struct role_row rows[] = {
 	{ M_ADMIN_STATUS, "status", "", "", { NO, ALL, NO, ALL } },
 	{ M_ADMIN_QUARANTINE, "worker.quarantine", "", "",
 	    { NO, NO, NO, ALL } },
+	{ M_ADMIN_VAULT_ROTATE, "vault.rotate", "POST", "/admin/vault/rotate",
+	    { NO, NO, NO, ALL } },
 	{ M_ADMIN_SECRET_LIST, "secret.list", "GET", "/api/admin/llm-keys",
 	    { NO, ALL, NO, ALL } },
 };

@@ -87,13 +87,15 @@ set_origin(struct broker *b, const char *origin)
 	chain_origin(origin, strlen(origin), b->epoch.origin_hash);
 }
 
-static void
-make_origin(struct broker *b)
+void
+seed_origin(struct broker *b)
 {
 	char	 origin[sizeof(ORIGIN_PREFIX) + 16];
 	uint8_t	 r[8];
 	size_t	 n;
 
+	if (b->epoch.origin[0] != '\0')
+		return;
 	if (b->origin[0] != '\0') {
 		set_origin(b, b->origin);
 		return;
@@ -111,7 +113,7 @@ seed_found(struct broker *b)
 	uint8_t		 proof[EPOCH_PROOF * EPOCH_HASH];
 	size_t		 n;
 
-	make_origin(b);
+	seed_origin(b);
 	rec = secret_new(RECORD);
 	if (rec == NULL)
 		fatal("epoch seed");

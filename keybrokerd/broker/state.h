@@ -29,6 +29,8 @@
 struct admin;			/* admin.c */
 struct ask;			/* below */
 struct broker;
+struct kmslink;			/* kmslink.c */
+struct vaultkey;		/* vaultkey.h */
 struct durable_token;		/* grant.c: nobody else can make one */
 struct outbox;
 struct ring;
@@ -47,7 +49,7 @@ struct ring;
 /* ---- peers ------------------------------------------------------------- */
 enum from_kind {
 	FROM_PARENT, FROM_WORKER, FROM_EGRESS, FROM_LEDGER, FROM_CONTROL,
-	FROM_MAX
+	FROM_KMS, FROM_MAX
 };
 
 /* Who speaks, or who is spoken to. */
@@ -379,6 +381,8 @@ struct recover {
 	size_t		 rangelen;
 	char		*note;
 	size_t		 notelen;
+	int		 meta;		/* its META rows are loaded */
+	int		 life;		/* how the last one ended, by them */
 };
 
 /* ---- the vault key from a KMS, as CONFIG says -------------------------- */
@@ -487,6 +491,8 @@ struct broker {
 	/* the other modules of this folder */
 	struct vault	 vault;
 	int		 vault_open;	/* vault_init was done */
+	struct vaultkey	*vk;
+	struct kmslink	*kms;
 	struct keys	*keys;
 	struct creds	*creds;
 	struct admin	*admin;

@@ -18,7 +18,7 @@
 #include <string.h>
 
 #include "common/log/log.h"
-#include "keybrokerd/broker/broker.h"
+#include "keybrokerd/broker/vaultkey.h"
 
 #define OUT_ROOM	(128 * 1024)
 #define ROW_HEAD	5		/* u8 length of the name, u32 of the text */
@@ -50,20 +50,15 @@ sweep_free(struct broker *b)
 static int
 previous(const struct broker *b)
 {
-	return b->vault.previous != NULL;
+	return vault_kid_at(&b->vault, 1) != NULL;
 }
 
 /* Nothing is under them any more. */
 static void
 retire(struct broker *b)
 {
-	char	 rec[VAULT_NAME];
-
-	snprintf(rec, sizeof(rec), "dek/%s", b->vault.previous_kid);
-	if (vault_drop(&b->vault, rec))
-		batch_delete(b, ST_VAULT, rec, strlen(rec));
-	secret_free(&b->vault.previous);
-	b->vault.previous_kid[0] = '\0';
+	while (previous(b))
+		vaultrotate_retire(b, vault_kid_at(&b->vault, 1));
 }
 
 void

@@ -130,8 +130,8 @@ expand(const uint8_t prk[32], const char *info, const uint8_t *salt,
 }
 
 /* First eight bytes of the full HKDF (empty salt), as 13 base32 characters. */
-static void
-kid_of(struct secret *dek, char kid[VAULT_KID + 1])
+void
+vault_key_kid(struct secret *dek, char kid[VAULT_KID + 1])
 {
 	static const uint8_t		 zeros[32];
 	static const char		 abc[] =
@@ -187,37 +187,81 @@ int
 vault_init(struct vault *v, struct secret **dek)
 {
 	memset(v, 0, sizeof(*v));
-	v->dek = *dek;
-	*dek = NULL;
-	if (v->dek == NULL || secret_len(v->dek) != VAULT_KEY) {
-		vault_close(v);
-		errno = EINVAL;
+	if (vault_previous(v, dek) == -1)
 		return -1;
-	}
 	v->ctx = EVP_CIPHER_CTX_new();
 	if (v->ctx == NULL || vault_prepare() == -1) {
 		vault_close(v);
 		errno = ENOMEM;
 		return -1;
 	}
-	kid_of(v->dek, v->kid);
+	return 0;
+}
+
+/* Behind the others; the first is the current one. */
+int
+vault_previous(struct vault *v, struct secret **dek)
+{
+	struct vault_key	*k;
+	char			 kid[VAULT_KID + 1];
+
+	if (*dek == NULL || secret_len(*dek) != VAULT_KEY) {
+		secret_free(dek);
+		errno = EINVAL;
+		return -1;
+	}
+	vault_key_kid(*dek, kid);
+	if (vault_key_of(v, kid) != NULL) {
+		secret_free(dek);
+		return 0;
+	}
+	if (v->nkeys == VAULT_RING) {
+		secret_free(dek);
+		errno = ENOSPC;
+		return -1;
+	}
+	k = &v->key[v->nkeys++];
+	k->dek = *dek;
+	*dek = NULL;
+	memcpy(k->kid, kid, sizeof(k->kid));
 	return 0;
 }
 
 int
-vault_previous(struct vault *v, struct secret **dek)
+vault_turn(struct vault *v, struct secret **dek)
 {
-	secret_free(&v->previous);
-	v->previous_kid[0] = '\0';
-	v->previous = *dek;
-	*dek = NULL;
-	if (v->previous == NULL || secret_len(v->previous) != VAULT_KEY) {
-		secret_free(&v->previous);
-		errno = EINVAL;
+	struct vault_key	 last;
+	size_t			 n;
+
+	n = v->nkeys;
+	if (vault_previous(v, dek) == -1)
+		return -1;
+	if (v->nkeys == n) {
+		errno = EEXIST;
 		return -1;
 	}
-	kid_of(v->previous, v->previous_kid);
+	last = v->key[n];
+	memmove(&v->key[1], &v->key[0], n * sizeof(v->key[0]));
+	v->key[0] = last;
 	return 0;
+}
+
+int
+vault_forget(struct vault *v, const char *kid)
+{
+	size_t	 i;
+
+	for (i = 1; i < v->nkeys; i++)
+		if (strcmp(v->key[i].kid, kid) == 0)
+			break;
+	if (i >= v->nkeys)
+		return 0;
+	secret_free(&v->key[i].dek);
+	v->nkeys--;
+	memmove(&v->key[i], &v->key[i + 1],
+	    (v->nkeys - i) * sizeof(v->key[0]));
+	memset(&v->key[v->nkeys], 0, sizeof(v->key[0]));
+	return 1;
 }
 
 void
@@ -227,8 +271,8 @@ vault_close(struct vault *v)
 
 	for (i = 0; i < v->n; i++)
 		secret_free(&v->records[i].value);
-	secret_free(&v->dek);
-	secret_free(&v->previous);
+	for (i = 0; i < v->nkeys; i++)
+		secret_free(&v->key[i].dek);
 	EVP_CIPHER_CTX_free(v->ctx);
 	memset(v, 0, sizeof(*v));
 }
@@ -236,7 +280,24 @@ vault_close(struct vault *v)
 const char *
 vault_kid(const struct vault *v)
 {
-	return v->kid;
+	return v->key[0].kid;
+}
+
+const char *
+vault_kid_at(const struct vault *v, size_t i)
+{
+	return i < v->nkeys ? v->key[i].kid : NULL;
+}
+
+struct secret *
+vault_key_of(const struct vault *v, const char *kid)
+{
+	size_t	 i;
+
+	for (i = 0; i < v->nkeys; i++)
+		if (memcmp(v->key[i].kid, kid, VAULT_KID) == 0)
+			return v->key[i].dek;
+	return NULL;
 }
 
 /* ---- seal and open ------------------------------------------------------ */
@@ -286,7 +347,7 @@ vault_seal(struct vault *v, const struct rng *rng, const struct vault_id *id,
 	ssize_t	 aadlen, n;
 
 	len = secret_len(plain);
-	aadlen = aad_make(aad, v->kid, id);
+	aadlen = aad_make(aad, vault_kid(v), id);
 	if (len == 0 || len > VAULT_PLAIN || aadlen == -1) {
 		errno = EINVAL;
 		return -1;
@@ -299,7 +360,7 @@ vault_seal(struct vault *v, const struct rng *rng, const struct vault_id *id,
 	nonce = salt + VAULT_SALT;
 	ct = nonce + VAULT_NONCE;
 	rng->fill(rng->arg, salt, VAULT_SALT + VAULT_NONCE);
-	expand(secret_bytes(v->dek), info_rec, salt, VAULT_SALT, okm,
+	expand(secret_bytes(v->key[0].dek), info_rec, salt, VAULT_SALT, okm,
 	    sizeof(okm));
 	memcpy(blob, okm + 32, VAULT_COMMIT);
 	n = vault_gcm_seal(v, okm, nonce, aad, (size_t)aadlen,
@@ -307,7 +368,7 @@ vault_seal(struct vault *v, const struct rng *rng, const struct vault_id *id,
 	secret_wipe(okm, sizeof(okm));
 	if (n == -1)
 		return -1;
-	snprintf(out, size, "v1:%s:", v->kid);
+	snprintf(out, size, "v1:%s:", vault_kid(v));
 	n = b64_encode(out + 4 + VAULT_KID, size - 4 - VAULT_KID, blob,
 	    VAULT_FIXED + len, B64_URL);
 	return n == -1 ? -1 : n + 4 + VAULT_KID;
@@ -349,16 +410,14 @@ open_blob(struct vault *v, struct secret *dek, const char *kid,
 	return VAULT_OK;
 }
 
-/* v1: without a key id: current key, then the previous one. */
+/* v1: without a key id: current key, then the previous ones. */
 static enum vault_result
 open_legacy(struct vault *v, const char *text, size_t len,
     struct secret **out)
 {
-	struct secret	*keys[2];
 	uint8_t		 blob[BLOB_MAX];
 	ssize_t		 n;
-	size_t		 plain;
-	int		 i;
+	size_t		 i, plain;
 
 	n = b64_decode(blob, sizeof(blob), text, len, B64_STD);
 	if (n == -1)
@@ -371,11 +430,9 @@ open_legacy(struct vault *v, const char *text, size_t len,
 	*out = secret_new(plain);
 	if (*out == NULL)
 		return VAULT_NOMEM;
-	keys[0] = v->dek;
-	keys[1] = v->previous;
-	for (i = 0; i < 2 && keys[i] != NULL; i++)
-		if (vault_gcm_open(v, secret_bytes(keys[i]), blob, NULL, 0,
-		    blob + VAULT_NONCE, plain, blob + n - VAULT_TAG,
+	for (i = 0; i < v->nkeys; i++)
+		if (vault_gcm_open(v, secret_bytes(v->key[i].dek), blob, NULL,
+		    0, blob + VAULT_NONCE, plain, blob + n - VAULT_TAG,
 		    secret_bytes(*out)) == 0)
 			return VAULT_OK;
 	secret_free(out);
@@ -396,35 +453,45 @@ kid_ok(const char *p, size_t len)
 	return 1;
 }
 
+int
+vault_text_kid(const char *text, size_t len, char kid[VAULT_KID + 1])
+{
+	const char	*colon;
+
+	if (len < 3 || memcmp(text, "v1:", 3) != 0)
+		return -1;
+	colon = memchr(text + 3, ':', len - 3);
+	if (colon == NULL || !kid_ok(text + 3, (size_t)(colon - text) - 3))
+		return -1;
+	memcpy(kid, text + 3, VAULT_KID);
+	kid[VAULT_KID] = '\0';
+	return 0;
+}
+
 enum vault_result
 vault_open(struct vault *v, const struct vault_id *id, const char *text,
     size_t len, struct secret **out)
 {
+	struct secret	*dek;
 	uint8_t		 blob[BLOB_MAX];
-	const char	*colon;
+	char		 kid[VAULT_KID + 1];
 	ssize_t		 n;
 
 	*out = NULL;
 	if (len < 3 || memcmp(text, "v1:", 3) != 0)
 		return VAULT_FORM;
-	text += 3;
-	len -= 3;
-	colon = memchr(text, ':', len);
-	if (colon == NULL)
-		return open_legacy(v, text, len, out);
-	if (!kid_ok(text, (size_t)(colon - text)))
+	if (memchr(text + 3, ':', len - 3) == NULL)
+		return open_legacy(v, text + 3, len - 3, out);
+	if (vault_text_kid(text, len, kid) == -1)
 		return VAULT_FORM;
-	n = b64_decode(blob, sizeof(blob), colon + 1,
-	    len - VAULT_KID - 1, B64_URL);
+	n = b64_decode(blob, sizeof(blob), text + 4 + VAULT_KID,
+	    len - 4 - VAULT_KID, B64_URL);
 	if (n <= VAULT_FIXED)
 		return VAULT_FORM;
-	if (memcmp(text, v->kid, VAULT_KID) == 0)
-		return open_blob(v, v->dek, v->kid, id, blob, (size_t)n, out);
-	if (v->previous != NULL &&
-	    memcmp(text, v->previous_kid, VAULT_KID) == 0)
-		return open_blob(v, v->previous, v->previous_kid, id, blob,
-		    (size_t)n, out);
-	return VAULT_OTHERKEY;
+	dek = vault_key_of(v, kid);
+	if (dek == NULL)
+		return VAULT_OTHERKEY;
+	return open_blob(v, dek, kid, id, blob, (size_t)n, out);
 }
 
 int

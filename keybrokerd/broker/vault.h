@@ -12,7 +12,7 @@
  *	each a u32 length and the bytes; org is a u32; big-endian
  * Legacy, opened but never made:
  *	v1:b64(nonce 12, ciphertext, tag 16) under the DEK itself, no AAD
- *	(tried with the current, then the previous key)
+ *	(tried with the current, then the previous keys)
  *
  * Plaintext is only ever in struct secret.  No I/O; randomness by callback.
  */
@@ -75,10 +75,16 @@ struct vault_record {
 
 struct evp_cipher_ctx_st;
 
+/* A vault key and its id.  Current first, then the ones before it. */
+#define VAULT_RING	4
+struct vault_key {
+	struct secret	*dek;		/* owned */
+	char		 kid[VAULT_KID + 1];
+};
+
 struct vault {
-	struct secret		*dek, *previous;	/* owned */
-	char			 kid[VAULT_KID + 1];
-	char			 previous_kid[VAULT_KID + 1];
+	struct vault_key	 key[VAULT_RING];
+	size_t			 nkeys;
 	size_t			 n;
 	struct vault_record	 records[VAULT_RECORDS];
 	struct evp_cipher_ctx_st *ctx;
@@ -108,10 +114,30 @@ int	 vault_prepare(void);
  * (EINVAL, ENOMEM).
  */
 int	 vault_init(struct vault *, struct secret **dek);
-/* Takes a previous key over: its ciphertexts open as well. */
+/*
+ * Takes a previous key over, also on failure: its ciphertexts open as well.
+ * One that is here already is no error.  0, or -1 (EINVAL, ENOSPC: the ring is
+ * full).
+ */
 int	 vault_previous(struct vault *, struct secret **dek);
+/*
+ * A new current key, taken over; the one before becomes a previous one.  What
+ * is sealed from here on is sealed under it.  -1: nothing was changed (EINVAL,
+ * EEXIST it is in the ring, ENOSPC three are waiting to be retired).
+ */
+int	 vault_turn(struct vault *, struct secret **dek);
+/* Forgets and wipes a previous key: 1; 0 it is not here, or the current one. */
+int	 vault_forget(struct vault *, const char *kid);
 void	 vault_close(struct vault *);		/* wipes all */
-const char *vault_kid(const struct vault *);
+const char *vault_kid(const struct vault *);	/* of the current key */
+/* Kids of the ring: 0 the current one, then the previous; NULL no more. */
+const char *vault_kid_at(const struct vault *, size_t i);
+/* The key of the ring with that id (borrowed), NULL: not loaded. */
+struct secret	*vault_key_of(const struct vault *, const char *kid);
+/* The id of a key of 32 bytes. */
+void	 vault_key_kid(struct secret *dek, char kid[VAULT_KID + 1]);
+/* The id that a ciphertext names; -1: it is none, or a legacy one. */
+int	 vault_text_kid(const char *text, size_t len, char kid[VAULT_KID + 1]);
 
 /*
  * Text of the ciphertext and a NUL into out.  Returns its length, or -1
@@ -142,6 +168,9 @@ struct secret	*vault_get_or_make(struct vault *, const struct rng *,
  */
 int	 vault_put(struct vault *, const struct rng *, const char *name,
 	    struct secret **value, vault_emit, void *arg);
+/* Seals record i (below vault_records) anew and emits its row; 0, or -1. */
+int	 vault_reseal(struct vault *, const struct rng *, size_t i, vault_emit,
+	    void *arg);
 /* Forgets and wipes a record, the caller deletes its row: 1; 0 none such. */
 int	 vault_drop(struct vault *, const char *name);
 /* Pepper by number, 0 = the highest; *no gets the number (may be NULL). */

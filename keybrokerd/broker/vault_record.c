@@ -123,6 +123,23 @@ vault_put(struct vault *v, const struct rng *rng, const char *name,
 	return rv;
 }
 
+int
+vault_reseal(struct vault *v, const struct rng *rng, size_t i,
+    vault_emit emit, void *arg)
+{
+	char		 text[VAULT_TEXT(VAULT_PLAIN)];
+	struct vault_id	 vid;
+	const char	*name;
+	ssize_t		 n;
+
+	name = v->records[i].name;
+	identity(&vid, name);
+	n = vault_seal(v, rng, &vid, v->records[i].value, text, sizeof(text));
+	if (n == -1)
+		return -1;
+	return emit(arg, ST_VAULT, name, strlen(name), text, (size_t)n);
+}
+
 struct secret *
 vault_get_or_make(struct vault *v, const struct rng *rng, const char *name,
     size_t len, vault_emit emit, void *arg)

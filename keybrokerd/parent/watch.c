@@ -525,6 +525,8 @@ watch_reopen(struct keyd *k, const char *var)
 		if (var[0] == '\0' || w.row[i].var[0] == '\0' ||
 		    strcmp(w.row[i].var, var) == 0)
 			(void)look_row(k, &w.row[i], 1);
+	if (strcmp(var, "TAPPASS_VAULT_KEY") == 0)
+		source_reopen(k);
 	if ((to = broker_link(k)) == NULL)
 		return;
 	msg_open(&m, M_REOPENED);

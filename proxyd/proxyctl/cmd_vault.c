@@ -164,6 +164,29 @@ cmd_import(int fd, int json, int argc, char **argv)
 	return r;
 }
 
+static int
+cmd_rotate(int fd, int json, int argc, char **argv)
+{
+	static const struct column	 col[] = { { "CHANGED", "changed" },
+	    { "KEY", "kid" }, { "PREVIOUS", "previous_kid" },
+	    { "RECORDS", "records" }, { "PENDING", "pending" } };
+	struct msgw			 w;
+
+	(void)argv;
+	if (argc != 0)
+		return 2;
+	ctl_open(&w, M_ADMIN_VAULT_ROTATE);
+	return ctl_rows(fd, &w, col, 5, json);
+}
+
+static int
+cmd_state(int fd, int json, int argc, char **argv)
+{
+	(void)json;
+	(void)argv;
+	return argc != 0 ? 2 : command_section(fd, "vault");
+}
+
 int
 cmd_vault(int fd, int json, int argc, char **argv)
 {
@@ -171,7 +194,8 @@ cmd_vault(int fd, int json, int argc, char **argv)
 		const char	*name;
 		int		(*fn)(int, int, int, char **);
 	} table[] = {
-		{ "import", cmd_import },
+		{ "import", cmd_import }, { "rotate", cmd_rotate },
+		{ "status", cmd_state },
 	};
 	size_t	 i;
 

@@ -32,7 +32,7 @@ const char command_usage[] =
     "  spend [--agent NAME] | worker quarantine N\n"
     "  secret list | secret set [--now] NAME | secret import [--now] [FILE]\n"
     "  secret test NAME | secret delete NAME\n"
-    "  vault import [FILE]\n"
+    "  vault status | vault rotate | vault import [FILE]\n"
     "  first [--env FILE --listen ADDR:PORT [--admin FILE]] | admin-key\n";
 
 int
@@ -121,35 +121,37 @@ ctl_one(int fd, struct msgw *w, struct answer *a)
 
 /* Text that a role may have made: a terminal shows it and does not obey it. */
 static void
-print_section(char *name, char *text)
+print_text(char *text)
 {
 	char	*p;
 	size_t	 len;
 
-	for (p = name; *p != '\0'; p++)
-		if ((unsigned char)*p < 32 || *p == 127)
-			*p = '?';
 	for (p = text; *p != '\0'; p++)
 		if (((unsigned char)*p < 32 && *p != '\n') || *p == 127)
 			*p = '?';
 	len = strlen(text);
-	printf("%s\n%s%s", name, text, len > 0 && text[len - 1] == '\n' ? "" :
-	    "\n");
+	printf("%s%s", text, len > 0 && text[len - 1] == '\n' ? "" : "\n");
 }
 
-static int
-cmd_status(int fd, int json, int argc, char **argv)
+static void
+print_section(char *name, char *text)
+{
+	char	*p;
+
+	for (p = name; *p != '\0'; p++)
+		if ((unsigned char)*p < 32 || *p == 127)
+			*p = '?';
+	printf("%s\n", name);
+	print_text(text);
+}
+
+int
+command_section(int fd, const char *only)
 {
 	struct msgw	 w;
 	struct answer	 a;
-	struct column	 col[] = { { "SECTION", "section" },
-	    { "TEXT", "text" } };
 
-	(void)argc;
-	(void)argv;
 	ctl_open(&w, M_ADMIN_STATUS);
-	if (json)
-		return ctl_rows(fd, &w, col, 2, json);
 	if (ctl_send(fd, &w) == -1)
 		return 1;
 	do {
@@ -160,10 +162,29 @@ cmd_status(int fd, int json, int argc, char **argv)
 		}
 		if (a.status >= 400)
 			return ctl_complain(&a);
-		if (a.n >= 2)
+		if (a.n < 2)
+			continue;
+		if (only == NULL)
 			print_section(a.f[0], a.f[1]);
+		else if (strcmp(a.f[0], only) == 0)
+			print_text(a.f[1]);
 	} while (a.more);
 	return 0;
+}
+
+static int
+cmd_status(int fd, int json, int argc, char **argv)
+{
+	struct msgw	 w;
+	struct column	 col[] = { { "SECTION", "section" },
+	    { "TEXT", "text" } };
+
+	(void)argc;
+	(void)argv;
+	if (!json)
+		return command_section(fd, NULL);
+	ctl_open(&w, M_ADMIN_STATUS);
+	return ctl_rows(fd, &w, col, 2, json);
 }
 
 static int

@@ -18,7 +18,7 @@
 #include "common/ipc/proto.h"
 #include "proxyd/proxyctl/proxyctl.h"
 
-#define ANSWER_MS	30000
+#define ANSWER_MS	90000	/* a rotation asks a KMS, twice */
 
 static uint32_t	 cookie = 1;
 

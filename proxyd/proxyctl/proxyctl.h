@@ -74,6 +74,8 @@ int	 cmd_secret(int fd, int json, int argc, char **argv);
 int	 cmd_vault(int fd, int json, int argc, char **argv);
 
 /* command.c */
+/* All sections of status (NULL), or the text of one.  Exit code. */
+int	 command_section(int fd, const char *only);
 int	 command_run(int fd, int json, int argc, char **argv);
 extern const char	command_usage[];
 

@@ -17,6 +17,7 @@
 #define FOLLOW_ROWS	500		/* of one question */
 #define FOLLOW_LIFE	(300 * NS_S)
 #define FOLLOW_EVERY	NS_S
+#define ROTATE_WAIT	(90 * NS_S)	/* a KMS is asked, twice */
 #define AGENT_NEW	1		/* flags of AGENT_CREATE */
 #define AGENT_KEY	2
 
@@ -185,7 +186,8 @@ console_start(struct conn *c)
 	msg_put_str(&m, c->source);
 	arguments(k, &in, &m);
 	c->state = C_CONSOLE;
-	k->deadline = poll_now() + w->lim.ask;
+	k->deadline = poll_now() + (k->route->view == VIEW_VAULT_ROTATE ?
+	    ROTATE_WAIT : w->lim.ask);
 	worker_unwait(w, &k->bycookie);
 	worker_wait(w, &k->bycookie, WAIT_COOKIE | w->cookie, c);
 	if (wire_send(w, &m) == -1)

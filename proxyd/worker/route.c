@@ -79,6 +79,7 @@ static const struct route routes[] = {
 	CONSOLE("/audit/stream", GET, AUDIT_LIST, AUDIT_TAIL, 0),
 	CONSOLE("/health/overview", GET, OVERVIEW, OVERVIEW, 0),
 	CONSOLE("/metrics", GET, METRICS, METRICS, 0),
+	CONSOLE("/admin/vault/rotate", POST, VAULT_ROTATE, VAULT_ROTATE, 0),
 	/* what the described product's own command line asks */
 	CONSOLE("/api/me", GET, ME, ME, 0),
 	CONSOLE("/api/config", GET, ME, CONFIG, 0),

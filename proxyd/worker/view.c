@@ -198,6 +198,14 @@ static const struct view_col secret[] = {
 	{ "note", VA_NULL, 7, NULL },
 };
 
+static const struct view_col vault_rotated[] = {
+	{ "changed", VA_BOOL, 0, NULL },
+	{ "kid", VA_TEXT, 1, NULL },
+	{ "previous_kid", VA_NULL, 2, NULL },
+	{ "records", VA_NUMBER, 3, NULL },
+	{ "pending", VA_NUMBER, 4, NULL },
+};
+
 #define COLS(c)		c, NITEMS(c)
 #define QUERY(q)	NULL, q, NITEMS(q)
 static const struct view views[VIEW_MAX] = {
@@ -220,6 +228,8 @@ static const struct view views[VIEW_MAX] = {
 	[VIEW_AUDIT_VERIFY] = { VL_ONE, 200, COLS(verified), NULL, NULL, 0 },
 	[VIEW_OVERVIEW] = { VL_PAGE, 200, COLS(fleet), QUERY(agents_query) },
 	[VIEW_LLM_KEYS] = { VL_PROVIDERS, 200, COLS(secret), NULL, NULL, 0 },
+	[VIEW_VAULT_ROTATE] = { VL_ONE, 200, COLS(vault_rotated), NULL, NULL,
+	    0 },
 	[VIEW_METRICS] = { VL_TEXT, 200, NULL, 0, NULL, NULL, 0 },
 };
 

@@ -705,6 +705,7 @@ test_roles(void **state)
 		{ M_ADMIN_OVERVIEW, "-AoA" }, { M_ADMIN_METRICS, "-A-A" },
 		{ M_ADMIN_SPEND, "-AoA" }, { M_ADMIN_STATUS, "-A-A" },
 		{ M_ADMIN_QUARANTINE, "---A" },
+		{ M_ADMIN_VAULT_ROTATE, "---A" },
 		{ M_ADMIN_SECRET_LIST, "-A-A" }, { M_CTL_STOP, "---A" },
 	};
 	size_t	 i, k;
@@ -993,7 +994,7 @@ static void
 test_status(void **state)
 {
 	static const char *const	 want[] = { "gateway", "ledger",
-	    "calls", "workers", "providers", "keys", "secrets",
+	    "calls", "workers", "providers", "keys", "secrets", "vault",
 	    "dial" };
 	size_t				 i;
 
@@ -1022,7 +1023,7 @@ test_status(void **state)
 			    "gate closed: ledger\n"));
 		if (i == 3)
 			assert_non_null(strstr(ans.f[1], "slot 5"));
-		if (i == 7)
+		if (i == 8)
 			assert_string_equal(ans.f[1], "pid 7\n");
 	}
 	assert_true(now());
