@@ -2,6 +2,10 @@
 # The PyPI package tappass, unchanged: its command line and its SDK.
 . regress/peers/peerlib.sh
 need_peer tappass
+need_peer claude
+secret=$(random_word)
+printf '{"file_path":"%s","content":"%s"}' "$D/work/made.txt" "$secret" > "$D/args.json"
+provider_start -t Write -a "$D/args.json"
 gw_start
 HOME=$D/home
 mkdir -p "$HOME/.tappass"
@@ -27,12 +31,21 @@ K=$(printf '%s\n' "$out" | grep -oE 'tp_dev_[0-9A-Za-z_]+' | head -n 1)
 like "$(chat gpt-4o-mini hi)" choices "its key makes calls"
 id=dk_$(printf %s "$K" | cut -c8-19)
 like "$(tp auth developer-key list cli-bot)" "$id" "tappass auth developer-key list"
-cat > "$D/run.sh" <<'END'
-curl -s "$OPENAI_BASE_URL/chat/completions" -H "Authorization: Bearer $OPENAI_API_KEY" \
-    -H 'Content-Type: application/json' -d '{"model":"gpt-4o-mini","messages":[{"role":"user","content":"run"}]}'
-END
-out=$(TAPPASS_URL=$B TAPPASS_API_KEY=$K timeout 60 "$PEERS/tappass/bin/tappass" run sh "$D/run.sh" 2>&1)
-like "$out" choices "tappass run starts a command with the gateway in its environment"
+# tappass run starts Claude Code: it finds the gateway in its environment alone,
+# and does a task whose content only the provider's tool call names.
+mkdir -p "$D/work"
+(cd "$D/work" && env -i PATH="$PATH" HOME="$D/home" TERM=dumb LANG=C.UTF-8 \
+    TAPPASS_TELEMETRY=0 TAPPASS_URL="$B" TAPPASS_API_KEY="$K" \
+    ANTHROPIC_MODEL=claude-sonnet-4-5 ANTHROPIC_SMALL_FAST_MODEL=claude-haiku-4-5 \
+    CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1 DISABLE_TELEMETRY=1 \
+    DISABLE_AUTOUPDATER=1 IS_SANDBOX=1 \
+    timeout 120 "$PEERS/tappass/bin/tappass" run "$PEERS/node_modules/.bin/claude" \
+    -p "please use tool to write the file" --allowedTools Write \
+    --permission-mode acceptEdits) > "$D/claude.out" 2>&1 < /dev/null
+is $? 0 "tappass run claude ends well"
+diag "it said: $(tr '\n' ' ' < "$D/claude.out" | cut -c1-200)"
+is "$(cat "$D/work/made.txt" 2>/dev/null)" "$secret" "Claude Code wrote the file that only the provider named"
+like "$(ctl audit tail --lines 200)" 'claude-sonnet-4-5' "the calls are in the log"
 REV=$(new_key)
 ctl key revoke "dk_$(printf %s "$REV" | cut -c8-19)" > /dev/null
 TP_URL=$B TP_KEY=$K TP_ADMIN=$A TP_REVOKED=$REV TP_SCOPED=$(new_key --models 'gpt-4o*')
