@@ -29,6 +29,7 @@ BROKER_SRC !=	ls keybrokerd/broker/*.c 2>/dev/null | grep -v -e _openbsd -e /mai
 LEDGER_SRC !=	ls keybrokerd/ledger/*.c 2>/dev/null | grep -v -e _openbsd -e /main.c || :
 EGRESS_SRC !=	ls keybrokerd/egress/*.c 2>/dev/null | grep -v -e _openbsd -e /main.c || :
 TLSKEY_SRC !=	ls keybrokerd/tlskey/*.c 2>/dev/null | grep -v -e _openbsd -e /main.c || :
+EXPORT_SRC !=	ls keybrokerd/export/*.c 2>/dev/null | grep -v -e _openbsd -e /main.c || :
 DIAL_SRC !=	ls keybrokerd/dial/*.c 2>/dev/null | grep -v -e _openbsd -e /main.c || :
 KMS_SRC !=	ls keybrokerd/kms/*.c 2>/dev/null | grep -v -e _openbsd -e /main.c || :
 VERIFY_SRC !=	ls keybrokerd/auditverify/*.c 2>/dev/null | grep -v -e _openbsd -e /main.c || :
@@ -44,6 +45,7 @@ KEYD_OBJ =	${KEYD_SRC:.c=.o} keybrokerd/parent/parse.o keybrokerd/parent/default
 BROKER_OBJ =	${BROKER_SRC:.c=.o}
 LEDGER_OBJ =	${LEDGER_SRC:.c=.o}
 EGRESS_OBJ =	${EGRESS_SRC:.c=.o}
+EXPORT_OBJ =	${EXPORT_SRC:.c=.o}
 DIAL_OBJ =	${DIAL_SRC:.c=.o}
 TLSKEY_OBJ =	${TLSKEY_SRC:.c=.o}
 KMS_OBJ =	${KMS_SRC:.c=.o}
@@ -55,19 +57,20 @@ LIB_BROKER =	-lsodium -lcrypto ${LIB_BASE}
 LIB_LEDGER =	-lsqlite3 -lcrypto ${LIB_BASE}
 LIB_EGRESS =	-lcurl -levent_core -lssl -lcrypto -lsodium ${LIB_BASE}
 LIB_TLSKEY =	-lcrypto ${LIB_BASE}
+LIB_EXPORT =	-lsodium -lcrypto ${LIB_BASE}
 LIB_KMS =	-lcurl -ljansson -lssl -lcrypto -lsodium ${LIB_BASE}
 LIB_VERIFY =	-lsodium -lcrypto ${LIB_BASE}
 LIB_TEST =	-ltls -levent_core -ljansson -lsqlite3 -lcurl -lssl -lcrypto \
 		-lsodium -lmd ${LIB_BASE} -lcmocka
 ROLE_LIBS =	out/lib/libworker.a out/lib/libbroker.a out/lib/libledger.a \
-		out/lib/libegress.a out/lib/libkms.a out/lib/libdial.a out/lib/libtlskey.a out/lib/libverify.a \
+		out/lib/libegress.a out/lib/libkms.a out/lib/libdial.a out/lib/libtlskey.a out/lib/libexport.a out/lib/libverify.a \
 		out/lib/libkeyd.a out/lib/libproxyd.a out/lib/libctl.a
 
 BINS =		out/sbin/proxyd out/sbin/keybrokerd out/sbin/proxyctl \
 		out/bin/auditverify out/libexec/proxyd/worker \
 		out/libexec/keybrokerd/broker out/libexec/keybrokerd/ledger \
 		out/libexec/keybrokerd/kms out/libexec/keybrokerd/egress out/libexec/keybrokerd/dial \
-		out/libexec/keybrokerd/tlskey \
+		out/libexec/keybrokerd/tlskey out/libexec/keybrokerd/export \
 		out/libexec/keybrokerd/ledgerdump
 
 all: need ${BINS}
@@ -118,6 +121,9 @@ out/lib/libdial.a: ${DIAL_OBJ}
 out/lib/libtlskey.a: ${TLSKEY_OBJ}
 	@mkdir -p out/lib; rm -f $@
 	ar rcs $@ ${TLSKEY_OBJ}
+out/lib/libexport.a: ${EXPORT_OBJ}
+	@mkdir -p out/lib; rm -f $@
+	ar rcs $@ ${EXPORT_OBJ}
 out/lib/libkms.a: ${KMS_OBJ}
 	@mkdir -p out/lib; rm -f $@
 	ar rcs $@ ${KMS_OBJ}
@@ -166,6 +172,9 @@ out/libexec/keybrokerd/dial: keybrokerd/dial/main.o out/lib/libdial.a ${LIBCOMMO
 out/libexec/keybrokerd/tlskey: keybrokerd/tlskey/main.o out/lib/libtlskey.a ${LIBCOMMON}
 	@mkdir -p out/libexec/keybrokerd
 	${CC} ${LDFLAGS} -o $@ keybrokerd/tlskey/main.o out/lib/libtlskey.a ${LIBCOMMON} ${LIB_TLSKEY}
+out/libexec/keybrokerd/export: keybrokerd/export/main.o out/lib/libexport.a ${LIBCOMMON}
+	@mkdir -p out/libexec/keybrokerd
+	${CC} ${LDFLAGS} -o $@ keybrokerd/export/main.o out/lib/libexport.a ${LIBCOMMON} ${LIB_EXPORT}
 
 # --- first use ----------------------------------------------------------------
 run:
@@ -337,6 +346,8 @@ clean:
 
 -include ${COMMON_OBJ:.o=.d} ${WORKER_OBJ:.o=.d} ${PROXYD_OBJ:.o=.d} ${CTL_OBJ:.o=.d}
 -include ${KEYD_OBJ:.o=.d} ${BROKER_OBJ:.o=.d} ${LEDGER_OBJ:.o=.d} ${EGRESS_OBJ:.o=.d}
+-include ${EXPORT_OBJ:.o=.d} keybrokerd/export/main.d
+-include keybrokerd/auditverify/main.d keybrokerd/ledgerdump/main.d
 -include ${TLSKEY_OBJ:.o=.d} ${DIAL_OBJ:.o=.d} ${VERIFY_OBJ:.o=.d}
 -include proxyd/parent/main.d proxyd/worker/main.d proxyd/proxyctl/main.d
 -include keybrokerd/parent/main.d keybrokerd/broker/main.d keybrokerd/ledger/main.d

@@ -7,7 +7,7 @@ sed -n 's/^X(\([A-Z_]*\),[ 	]*\(0x[0-9a-f]*\), *\([A-Z]*\), *\([A-Z]*\), *\([A-Z
 	WB) l="worker, broker" ;; CTL) l="control, broker" ;;
 	BE) l="broker, egress" ;; BL) l="broker, ledger" ;;
 	ED) l="egress, dial" ;; PR) l="parent, role" ;;
-	WT) l="worker, tlskey" ;; KP) l="the two parents" ;; BK) l="broker, kms" ;; *) l=$link ;;
+	WT) l="worker, tlskey" ;; KP) l="the two parents" ;; BK) l="broker, kms" ;; BX) l="broker, export" ;; *) l=$link ;;
 	esac
 	[ "$dir" = UP ] && d=up || d=down
 	[ "$class" = A ] && a=" admin" || a=

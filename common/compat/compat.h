@@ -6,6 +6,7 @@
  * The one place that may ask which system this is.  Debian: libbsd in overlay
  * mode supplies strlcpy, strtonum, queue.h and setproctitle.
  */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -13,6 +14,9 @@
 
 #ifndef nitems
 #define nitems(a)	(sizeof(a) / sizeof((a)[0]))
+#endif
+#ifndef O_PATH
+#define O_PATH	O_RDONLY
 #endif
 #ifndef CLOCK_BOOTTIME
 #define CLOCK_BOOTTIME	CLOCK_MONOTONIC

@@ -136,6 +136,12 @@ X(KP_WAITING,	0x0a86, KP, DOWN, D, 1024,  0)				\
 /* broker - kms */							\
 X(EXCHANGE,	0x0b01, BK, DOWN, D, 12288, 0)				\
 X(RESULT,	0x0b81, BK, UP,   D, 12288, 0)				\
+/* broker - export */							\
+X(QUERY,	0x0d01, BX, DOWN, D, 128,   0)				\
+X(CHECK,	0x0d02, BX, DOWN, D, 64,    0)				\
+X(ROW,		0x0d81, BX, UP,   D, MSG_MAX, 0)			\
+X(QUERIED,	0x0d82, BX, UP,   D, 512,   0)				\
+X(CHECKED,	0x0d83, BX, UP,   D, 10240, 0)				\
 /* worker - tlskey */							\
 X(SIGN,		0x0c01, WT, UP,   D, 640,   0)				\
 X(SIGNED,	0x0c81, WT, DOWN, D, 640,   0)
@@ -148,7 +154,7 @@ enum proto {
 };
 
 enum proto_link { PL_WB, PL_CTL, PL_BE, PL_BL, PL_ED, PL_PR, PL_KP, PL_BK,
-	PL_WT };
+	PL_WT, PL_BX };
 enum proto_dir { PD_UP, PD_DOWN };
 enum proto_class { PC_D, PC_A };
 
@@ -205,7 +211,7 @@ enum proto_class { PC_D, PC_A };
 /* ---- small enumerations on the wire (u8 unless said) -------------------- */
 enum proto_role { ROLE_PROXYD, ROLE_KEYBROKERD, ROLE_WORKER, ROLE_BROKER,
 	ROLE_LEDGER, ROLE_EGRESS, ROLE_DIAL, ROLE_PROXYCTL, ROLE_KMS,
-	ROLE_TLSKEY, ROLE_MAX };
+	ROLE_TLSKEY, ROLE_EXPORT, ROLE_MAX };
 enum proto_kind { KIND_GENERATE, KIND_COUNT, KIND_EMBED, KIND_LIST,
 	KIND_PROBE,		/* the broker's own: secret test */
 	KIND_MAX };
@@ -319,7 +325,8 @@ enum proto_provider { PROV_NOKEY, PROV_DOWN, PROV_UP };
  * CUT		u64 no, u8 cut, str message
  * LINKED+fd	u32 cookie, u32 link, u16 provider
  * NOLINK	u32 cookie, u16 provider, u16 status, str message
- * READY[+fd]	u8 gate open, u8 ledger up, u8 dial up, raw[8] origin hash,
+ * READY[+fd]	u8 gate open, u8 ledger up (2: and the exported log is
+ *		damaged), u8 dial up, raw[8] origin hash,
  *		raw[32] policy id, u16 n, n x {u16 provider, u8 state}, u8 class
  *		(enum proto_kms_class) of the last word of the KMS, KC_OK without
  *		fd: the policy blob, when it is new to this worker
@@ -359,9 +366,11 @@ enum proto_provider { PROV_NOKEY, PROV_DOWN, PROV_UP };
  *		  (0, or only older ones), u8 oldest first
  *		  -> rows {index, ISO, type, agent, key_id, action, request id,
  *		  model, provider, status, reason, tokens in, tokens out,
- *		  object, actor, hash}; end {cursor, oldest index held}
+ *		  object, actor, hash}; end {cursor, oldest index: 0}; a page may
+ *		  have less rows than the limit and a cursor all the same
  *  AUDIT_VERIFY	- -> row {verified, events, intact, pending, root hex,
- *		  checked since index}
+ *		  held in memory since index, exported entries verified, their
+ *		  root hex, ISO when, what is wrong}
  *  OVERVIEW		u32 limit, u64 cursor -> rows {agent, owner, live keys,
  *		  calls, denied, failed, tokens in, tokens out, last used, since}
  *  METRICS		- -> rows {lines of Prometheus text}
@@ -507,6 +516,19 @@ enum proto_provider { PROV_NOKEY, PROV_DOWN, PROV_UP };
  *		DigestInfo of SHA-256, 384 or 512; RSA_PSS the encoded message of
  *		RFC 8017 9.1.1 with one of these, salt as long as the digest
  * SIGNED	u32 cookie, u8 error, blob signature
+ *
+ * QUERY	u32 cookie, u64 first, u64 end (entries first..end - 1), u8 oldest
+ *		first, u64 since wall ms, str type (empty = all)
+ *		one bundle at most is looked at: the first or the last of them
+ * ROW		u32 cookie, u64 index, str public id of the key that its intent
+ *		names ("" none), blob entry as it was signed (empty: longer than
+ *		a message)
+ * QUERIED	u32 cookie, u64 first, u64 end: what is left of the range; u8 ok,
+ *		str why not
+ * CHECK	u32 cookie, raw[32] pin: verify the exported log from its start
+ * CHECKED	u32 cookie (0: nobody asked), u8 fault (judge.h), u64 entries,
+ *		raw[32] root, u64 first bad entry, u64 begun, u64 ended (wall ms),
+ *		str what is wrong, blob checkpoint (a signed note) of that size
  */
 
 enum proto_source { SRC_ENV = 1, SRC_ENVFILE, SRC_VAULTKEY_FILE, SRC_ADMIN_ENV,

@@ -33,7 +33,8 @@ static const struct user	users[] = {
 	{ ROLE_EGRESS, "_kegress" },
 	{ ROLE_DIAL, "_kdial" },
 	{ ROLE_KMS, "_kkms" },
-	{ ROLE_TLSKEY, "_ktlskey" }
+	{ ROLE_TLSKEY, "_ktlskey" },
+	{ ROLE_EXPORT, "_kexport" }
 };
 
 static void

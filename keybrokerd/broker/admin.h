@@ -30,6 +30,42 @@ struct probe {
 	char			 actor[64];
 };
 
+/* What is asked of the log; "" and 0: all. */
+struct audit_filter {
+	char		 agent[ADMIN_FIELD], type[ADMIN_FIELD];
+	char		 action[ADMIN_FIELD];
+	uint64_t	 since;		/* wall ms */
+	uint64_t	 from;		/* the lowest index that is wanted */
+	uint8_t		 oldest;	/* first */
+};
+
+#define TRAIL_ASKS	8
+
+/* A look at the log that waits for the role export (trail.c). */
+struct trail_ask {
+	uint8_t			 used, full;
+	uint32_t		 no;		/* of its QUERY or CHECK; 0 */
+	struct broker_from	 to;
+	uint32_t		 gen, cookie;
+	uint16_t		 type;
+	enum role_right		 right;
+	char			 key[16];	/* who asks; "" no key */
+	struct audit_filter	 f;
+	uint32_t		 limit, n;	/* rows; 0: all that fit */
+	size_t			 bytes;
+	uint64_t		 at;		/* see admin_audit.c */
+	uint64_t		 first, end;	/* the QUERY's range */
+	uint64_t		 scanned, deadline;
+};
+
+/* What export found when it verified the exported log last. */
+struct trail_verdict {
+	uint8_t			 known, fault;
+	uint64_t		 size, bad, begun, ended;	/* wall ms */
+	uint8_t			 root[32];
+	char			 why[256];
+};
+
 struct admin {
 	struct secret	*fresh;		/* admin key made here, not shown */
 	int		 fixed;		/* the environment says the admin key */
@@ -41,6 +77,11 @@ struct admin {
 	const struct agent *fleet[KEY_AGENTS];	/* for sorting */
 	struct probe	 probes[ADMIN_PROBES];
 	uint64_t	 probe_no;
+	struct trail_ask trail[TRAIL_ASKS];
+	uint32_t	 trail_no;
+	uint8_t		 check_sent;	/* to this export */
+	struct trail_verdict verdict;
+	uint64_t	 floor;		/* entries once found in order */
 };
 
 /* One request, while it is handled. */
@@ -103,6 +144,11 @@ void		 admin_end(struct admin_ask *, uint16_t status);
 int		 admin_then(struct admin_ask *, uint16_t status,
 		    const char *const *f, size_t n, int secret);
 
+/* After the rows of a page: its cursor, and total ("" if SIZE_MAX). */
+void		 admin_page_end(struct admin_ask *, const char *cursor,
+		    size_t total);
+/* What a row takes in an answer. */
+size_t		 admin_line_bytes(const struct admin_line *);
 /* Rows of one page, then cursor and total ("" if SIZE_MAX). */
 void		 admin_list(struct admin_ask *, const struct admin_page *,
 		    admin_next, const void *arg, size_t total);
@@ -146,6 +192,18 @@ void		 admin_first(struct admin_ask *);
 /* admin_audit.c */
 void		 admin_audit_list(struct admin_ask *);
 void		 admin_audit_verify(struct admin_ask *);
+/*
+ * The line of an entry, good until the next call: 1, or 0: it does not fit the
+ * filter, or the caller may not see it.  key: of its intent, if known already.
+ */
+int		 admin_audit_line(struct admin_ask *,
+		    const struct audit_filter *, const uint8_t *, size_t,
+		    const char *key, struct admin_line *);
+
+/* trail.c: answered from memory, or once export has answered */
+void		 trail_list(struct admin_ask *, const struct audit_filter *,
+		    const struct admin_page *);
+void		 trail_verify(struct admin_ask *);
 
 /* admin_fleet.c */
 void		 admin_overview(struct admin_ask *);

@@ -66,8 +66,8 @@ admin_set(struct admin_line *l, size_t i, const char *fmt, ...)
 	l->f[i] = l->t[i];
 }
 
-static size_t
-line_bytes(const struct admin_line *l)
+size_t
+admin_line_bytes(const struct admin_line *l)
 {
 	size_t	 i, n;
 
@@ -78,25 +78,39 @@ line_bytes(const struct admin_line *l)
 }
 
 void
+admin_page_end(struct admin_ask *a, const char *cursor, size_t total)
+{
+	const char	*f[2];
+	struct msgw	 w;
+	char		 all[24];
+
+	all[0] = '\0';
+	if (total != SIZE_MAX)
+		snprintf(all, sizeof(all), "%zu", total);
+	f[0] = cursor;
+	f[1] = all;
+	compose(&w, a, 200, 0, f, 2);
+	outbox_send(a->o, a->from->kind, a->from->index, &w);
+}
+
+void
 admin_list(struct admin_ask *a, const struct admin_page *page,
     admin_next next, const void *arg, size_t total)
 {
 	struct admin_line	 l;
-	const char		*f[2];
-	struct msgw		 w;
-	char			 cursor[24], all[24];
+	char			 cursor[24];
 	uint64_t		 at, before;
 	size_t			 bytes;
 	uint32_t		 n;
 
-	cursor[0] = all[0] = '\0';
+	cursor[0] = '\0';
 	bytes = 0;
 	at = page->cursor;
 	for (n = 0;; n++) {
 		before = at;
 		if (!next(a, arg, &at, &l))
 			break;
-		bytes += line_bytes(&l);
+		bytes += admin_line_bytes(&l);
 		if (bytes > ADMIN_LIST || (page->limit != 0 &&
 		    n == page->limit)) {
 			snprintf(cursor, sizeof(cursor), "%llu",
@@ -105,13 +119,8 @@ admin_list(struct admin_ask *a, const struct admin_page *page,
 		}
 		admin_row(a, 200, l.f, l.n);
 	}
-	if (total != SIZE_MAX)
-		snprintf(all, sizeof(all), "%zu", total);
-	f[0] = cursor;
-	f[1] = all;
 	meter_admin(a->b, a->m->type, 200);
-	compose(&w, a, 200, 0, f, 2);
-	outbox_send(a->o, a->from->kind, a->from->index, &w);
+	admin_page_end(a, cursor, total);
 }
 
 void

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What administration may read of the log: the entries that the broker signed
- * lately (ring.c), once they are durable, and what it knows about the whole.
- * Older entries are read with auditverify, which believes nobody; the answer
- * names the oldest index that is held, so that nobody takes a part for all.
+ * What administration may read of the log: an entry as a line, and who may see
+ * it.  Where entries come from is trail.c's.
+ *
+ * Newest first, the cursor is one more than the index of what was shown last
+ * and moves down; oldest first it is the next index, and moves up.
  */
 #include <inttypes.h>
 #include <stdint.h>
@@ -19,18 +20,12 @@ struct view {
 	struct entry	 e;
 	const uint8_t	*buf;
 	size_t		 len;
+	const char	*intentkey;	/* as export says; NULL: look */
 	char		 type[48];
 	char		 key[KEY_DKID + 1];
 	const struct agent *agent;
 	char		 agentid[KEY_AGENT_ID + 1];
 	char		 action[32];
-};
-
-struct filter {
-	char		 agent[ADMIN_FIELD], type[ADMIN_FIELD];
-	char		 action[ADMIN_FIELD];
-	uint64_t	 since, from;
-	uint8_t		 oldest;	/* first */
 };
 
 static int
@@ -78,7 +73,8 @@ who(struct admin_ask *a, struct view *v)
 	size_t		 len;
 
 	e = &v->e;
-	if (entry_get_uint(e, EK_INTENT, &index) == 0 &&
+	if (v->intentkey == NULL &&
+	    entry_get_uint(e, EK_INTENT, &index) == 0 &&
 	    take(a, index, &intent, &buf, &len) == 0)
 		e = &intent;
 	sub(e, EK_CHANGE, ES_CHANGE_OWNER, v->agentid, sizeof(v->agentid));
@@ -91,6 +87,9 @@ who(struct admin_ask *a, struct view *v)
 		return;
 	}
 	sub(e, EK_CALLER, ES_CALLER_KEY, id, sizeof(id));
+	if (v->intentkey != NULL && entry_get_uint(&v->e, EK_INTENT,
+	    &index) == 0)
+		strlcpy(id, v->intentkey, sizeof(id));
 	k = key_find(a->b->keys, id, strlen(id));
 	if (k == NULL)
 		return;
@@ -116,7 +115,7 @@ action(struct view *v)
 
 /* Does it fit, and may the caller see it? */
 static int
-fits(struct admin_ask *a, const struct filter *f, struct view *v)
+fits(struct admin_ask *a, const struct audit_filter *f, struct view *v)
 {
 	if (v->e.wall < f->since)
 		return 0;
@@ -224,54 +223,28 @@ line(const struct view *v, struct admin_line *l)
 	l->n = 16;
 }
 
-/* The durable entries that are held: *lo up to and without *hi. */
-static void
-held(const struct broker *b, const struct filter *f, uint64_t *lo,
-    uint64_t *hi)
-{
-	*lo = ring_first(b->ring);
-	*hi = ring_end(b->ring);
-	if (*hi > b->batch.committed)
-		*hi = b->batch.committed;
-	if (f->from > *lo)
-		*lo = f->from;
-}
-
-/*
- * Newest first: the cursor is one more than the index of what was shown last,
- * so *at moves down; oldest first it is the next index, and moves up.
- */
-static int
-audit_line(struct admin_ask *a, const void *arg, uint64_t *at,
-    struct admin_line *l)
+int
+admin_audit_line(struct admin_ask *a, const struct audit_filter *f,
+    const uint8_t *p, size_t len, const char *key, struct admin_line *l)
 {
 	static struct view	 v;
-	const struct filter	*f;
-	uint64_t		 lo, hi, i;
 
-	f = arg;
-	held(a->b, f, &lo, &hi);
-	if (*at == 0)
-		*at = f->oldest ? lo : hi;
-	if (*at < lo && f->oldest)
-		*at = lo;
-	if (*at > hi && !f->oldest)
-		*at = hi;
-	while (f->oldest ? *at < hi : *at > lo) {
-		i = f->oldest ? (*at)++ : --(*at);
-		if (take(a, i, &v.e, &v.buf, &v.len) == -1 || !fits(a, f, &v))
-			continue;
-		line(&v, l);
-		return 1;
-	}
-	return 0;
+	if (entry_parse(p, len, &v.e, NULL) == -1)
+		return 0;
+	v.buf = p;
+	v.len = len;
+	v.intentkey = key;
+	if (!fits(a, f, &v))
+		return 0;
+	line(&v, l);
+	return 1;
 }
 
 void
 admin_audit_list(struct admin_ask *a)
 {
 	struct admin_page	 page;
-	struct filter		 f;
+	struct audit_filter	 f;
 
 	msg_get_str(a->m, f.agent, sizeof(f.agent));
 	msg_get_str(a->m, f.type, sizeof(f.type));
@@ -284,36 +257,12 @@ admin_audit_list(struct admin_ask *a)
 	if (!admin_parsed(a) || (f.agent[0] != '\0' &&
 	    a->right != ROLE_ALL && admin_agent_seen(a, f.agent) == NULL))
 		return;
-	admin_list(a, &page, audit_line, &f, ring_first(a->b->ring));
+	trail_list(a, &f, &page);
 }
 
-/*
- * What was checked: at start the ledger read its database whole and the broker
- * compared the tree's root with its own signed head; since then each commit
- * had to be what was signed, else the broker ended.  A hash tree covers every
- * entry; that old bundles still have these bytes is for auditverify to say.
- */
 void
 admin_audit_verify(struct admin_ask *a)
 {
-	const char	*f[6];
-	struct broker	*b;
-	char		 n[24], waits[24], first[24], root[HEX_SIZE(32)];
-
-	if (!admin_parsed(a))
-		return;
-	b = a->b;
-	snprintf(n, sizeof(n), "%" PRIu64, b->batch.committed);
-	snprintf(waits, sizeof(waits), "%" PRIu64,
-	    b->batch.chain.next - b->batch.committed);
-	snprintf(first, sizeof(first), "%" PRIu64, ring_first(b->ring));
-	hex_encode(root, sizeof(root), b->batch.committed_root, 32);
-	f[0] = b->gate.recovered && b->ledger.up ? "1" : "0";
-	f[1] = n;
-	f[2] = b->gate.recovered ? "1" : "0";
-	f[3] = waits;
-	f[4] = root;
-	f[5] = first;
-	admin_row(a, 200, f, 6);
-	admin_end(a, 200);
+	if (admin_parsed(a))
+		trail_verify(a);
 }

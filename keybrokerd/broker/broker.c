@@ -114,6 +114,8 @@ broker_peer(struct broker *b, const struct broker_from *from)
 		    &b->egress[from->index].p : NULL;
 	case FROM_LEDGER:
 		return &b->ledger;
+	case FROM_EXPORT:
+		return &b->export;
 	case FROM_CONTROL:
 		return from->index < CONTROLS_MAX ?
 		    &b->control[from->index].p : NULL;
@@ -162,7 +164,8 @@ expel(struct broker *b, const struct broker_from *from, struct outbox *o)
 	    from->kind == FROM_WORKER ? "worker" :
 	    from->kind == FROM_EGRESS ? "egress" :
 	    from->kind == FROM_LEDGER ? "ledger" :
-	    from->kind == FROM_KMS ? "kms" : "control",
+	    from->kind == FROM_KMS ? "kms" :
+	    from->kind == FROM_EXPORT ? "export" : "control",
 	    from->index, p->errors);
 	peers_lost(b, from, o);
 	outbox_act(o, OUT_CLOSE, from->kind, from->index);
@@ -299,6 +302,7 @@ permitted(struct broker *b, const struct broker_from *from,
 		[FROM_PARENT] = PL_PR, [FROM_WORKER] = PL_WB,
 		[FROM_EGRESS] = PL_BE, [FROM_LEDGER] = PL_BL,
 		[FROM_CONTROL] = PL_CTL, [FROM_KMS] = PL_BK,
+		[FROM_EXPORT] = PL_BX,
 	};
 	int				 admin;
 
@@ -356,6 +360,9 @@ heard(struct broker *b, const struct broker_from *from, struct msgr *m,
 	case FROM_KMS:
 		kmslink_message(b, m, o);
 		break;
+	case FROM_EXPORT:
+		trail_message(b, m, o);
+		break;
 	default:
 		break;
 	}
@@ -398,6 +405,7 @@ broker_tick(struct broker *b, uint64_t now, uint64_t wall, struct outbox *o)
 	}
 	admin_tick(b, o);
 	sweep_tick(b);
+	trail_tick(b, o);
 	deny_tick(b, 0);
 	vaultkey_tick(b, o);
 	turn(b, o, 0);
@@ -422,6 +430,8 @@ broker_next(const struct broker *b)
 	if ((t = batch_next(b)) < next)
 		next = t;
 	if ((t = vaultkey_due(b)) < next)
+		next = t;
+	if ((t = trail_due(b)) < next)
 		next = t;
 	/* a gate that has closed again says nothing: nothing is due */
 	if (b->gate.opened != 0 && b->gate.servinglen == 0 && gate_open(b) &&

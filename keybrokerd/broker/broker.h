@@ -472,6 +472,14 @@ void		 admin_message(struct broker *, const struct broker_from *,
 void		 admin_start(struct broker *, struct outbox *);
 /* Keys whose grace is over are revoked; when the next one is, boot ns. */
 void		 admin_tick(struct broker *, struct outbox *);
+/* trail.c: the link to export, its loss, deadlines */
+void		 trail_message(struct broker *, struct msgr *,
+		    struct outbox *);
+void		 trail_lost(struct broker *, struct outbox *);
+void		 trail_tick(struct broker *, struct outbox *);
+uint64_t	 trail_due(const struct broker *);
+/* Exported entries that the last verification covered. */
+uint64_t	 trail_verified(const struct broker *);
 uint64_t	 admin_due(const struct broker *);
 /* Is this generation of a worker in quarantine? */
 int		 admin_refused(const struct broker *, uint32_t generation);

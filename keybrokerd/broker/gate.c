@@ -65,7 +65,7 @@ compose(struct broker *b, struct msgw *w)
 
 	msg_open(w, M_READY);
 	msg_put_u8(w, gate_open(b) ? 1 : 0);
-	msg_put_u8(w, b->ledger.up ? 1 : 0);
+	msg_put_u8(w, !b->ledger.up ? 0 : b->gate.damaged ? 2 : 1);
 	msg_put_u8(w, b->gate.dial);
 	msg_put_raw(w, b->epoch.origin_hash, sizeof(b->epoch.origin_hash));
 	msg_put_raw(w, b->policy == -1 ? none : b->policy_ids[b->policy], 32);

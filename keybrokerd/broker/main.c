@@ -27,7 +27,7 @@
 #define CALLS		32768
 #define SLOTS		256
 #define RANDOM_BLOCK	4096
-#define PORTS		(3 + WORKERS_MAX + PROVIDERS_MAX + CONTROLS_MAX)
+#define PORTS		(4 + WORKERS_MAX + PROVIDERS_MAX + CONTROLS_MAX)
 #define QUEUE_LEDGER	(2 * 1024 * 1024)
 #define QUEUE_EGRESS	(8 * 1024 * 1024)
 #define QUEUE_OTHER	(512 * 1024)
@@ -200,6 +200,8 @@ port(enum from_kind kind, uint16_t index)
 		return &ports[1];
 	case FROM_KMS:
 		return &ports[2];
+	case FROM_EXPORT:
+		return &ports[PORTS - 1];
 	case FROM_WORKER:
 		return &ports[3 + index];
 	case FROM_EGRESS:
@@ -218,6 +220,7 @@ port_open(enum from_kind kind, uint16_t index, int fd)
 		[FROM_PARENT] = QUEUE_OTHER, [FROM_WORKER] = WORKER_QUEUE,
 		[FROM_EGRESS] = QUEUE_EGRESS, [FROM_LEDGER] = QUEUE_LEDGER,
 		[FROM_CONTROL] = QUEUE_OTHER, [FROM_KMS] = QUEUE_OTHER,
+		[FROM_EXPORT] = QUEUE_OTHER,
 	};
 	struct port		*p;
 

@@ -165,6 +165,12 @@ ours(struct broker *b, struct text *t)
 	gauge(t, "proxyd_calls_open", "gauge", "Calls in all states.", b->live);
 	gauge(t, "proxyd_log_entries", "counter", "Durable entries of the log.",
 	    b->batch.committed);
+	gauge(t, "proxyd_log_damaged", "gauge",
+	    "The exported log is not what was signed: an alarm.",
+	    b->gate.damaged);
+	gauge(t, "proxyd_log_verified_entries", "gauge",
+	    "Exported entries that the last verification covered.",
+	    trail_verified(b));
 	gauge(t, "proxyd_log_waiting_bytes", "gauge",
 	    "Bytes that wait for the ledger.", batch_waiting(b));
 	gauge(t, "proxyd_keys_live", "gauge",

@@ -76,6 +76,11 @@ on_peer(struct broker *b, struct msgr *m, int fd, struct outbox *o)
 		kmslink_peer(b, o);
 		return;
 	}
+	if (role == ROLE_EXPORT) {
+		lose(b, FROM_EXPORT, 0, o);
+		adopt(&b->export, FROM_EXPORT, 0, o);
+		return;
+	}
 	if (role != ROLE_EGRESS)
 		fatalx("parent: PEER of role %u", role);
 	e = peers_egress_row(b, provider);

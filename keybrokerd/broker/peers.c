@@ -332,6 +332,9 @@ peers_lost(struct broker *b, const struct broker_from *from,
 	case FROM_KMS:
 		kmslink_lost(b, o);
 		break;
+	case FROM_EXPORT:
+		trail_lost(b, o);
+		break;
 	default:
 		if (p != NULL)
 			p->up = 0;

@@ -49,7 +49,7 @@ struct ring;
 /* ---- peers ------------------------------------------------------------- */
 enum from_kind {
 	FROM_PARENT, FROM_WORKER, FROM_EGRESS, FROM_LEDGER, FROM_CONTROL,
-	FROM_KMS, FROM_MAX
+	FROM_KMS, FROM_EXPORT, FROM_MAX
 };
 
 /* Who speaks, or who is spoken to. */
@@ -302,6 +302,7 @@ struct gate {
 	uint8_t		 recovered, space, memory, prompt, closing, dial;
 	uint8_t		 shutdown;	/* its entry is written */
 	uint8_t		 kms;		/* proto_kms_class, KC_OK none */
+	uint8_t		 damaged;	/* the exported log, as export found */
 	uint32_t	 version;	/* grows when READY's content changes */
 	uint64_t	 opened;	/* boot ns when it opened first; 0 */
 	uint8_t		 serving[1024];	/* the last SERVING */
@@ -500,7 +501,7 @@ struct broker {
 	/* peers */
 	struct worker	*workers;	/* WORKERS_MAX, and PROBE_WORKER */
 	struct egress	 egress[PROVIDERS_MAX];
-	struct peer	 ledger;
+	struct peer	 ledger, export;
 	int		 ledger_heard;	/* HELLO came on this link */
 	struct control	 control[CONTROLS_MAX];
 	uint32_t	 link_seq;

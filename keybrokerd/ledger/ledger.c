@@ -239,6 +239,9 @@ ledger_peer(struct ledger *l, int fd)
 	msglink_init(&l->broker, fd, 0);
 	l->runindex = 0;
 	l->runlen = 0;
+	/* It keeps in memory what comes from now on; this it reads there. */
+	if (l->head.tree.size != l->head.exported)
+		export(l);
 	if (send_hello(l) == -1 || send_delta(l) == -1)
 		log_debug("the broker went away while it was told the state");
 }

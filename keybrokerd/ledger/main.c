@@ -4,6 +4,7 @@
  * unnamed uid reaches it only below the chroot (decisions X2), and what a
  * role may open must hold for its first open as well.
  */
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <fcntl.h>
@@ -140,6 +141,8 @@ main(void)
 	uint64_t		 wake;
 
 	role_load("ledger", &ex);
+	/* The role export reads what is exported, by the directory's group. */
+	umask(027);
 	polls = poll_new(8);
 	if (sqlite3_initialize() != SQLITE_OK)
 		fatalx("SQLite does not start");

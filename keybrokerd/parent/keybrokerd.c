@@ -352,6 +352,7 @@ start(struct keyd *k)
 	roles_want(k, ROLE_LEDGER, 0);
 	roles_want(k, ROLE_DIAL, 0);
 	roles_want(k, ROLE_BROKER, 0);
+	roles_want(k, ROLE_EXPORT, 0);
 	if (k->kmsuri[0] != '\0')
 		roles_want(k, ROLE_KMS, 0);
 }

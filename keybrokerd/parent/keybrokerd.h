@@ -137,7 +137,7 @@ struct keyd {
 	int		 init;			/* keybrokerd init */
 	int		 keymade;		/* and dek is what it made */
 	size_t		 bloblen;
-	int		 cafd, lockfd, statefd;
+	int		 cafd, lockfd, statefd, exportfd;
 	int		 ctlfd;
 	char		 ctlpath[108];
 	int		 stopping, reloading, ready, first_run, exitcode;

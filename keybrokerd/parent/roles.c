@@ -35,7 +35,8 @@ static const struct role_row {
 	enum proto_role	 role;
 	const char	*path, *name;
 	int		 blob;		/* 0 none, 1 policy, 2 hosts of a KMS */
-	int		 extra;		/* 0 none, 1 state directory, 2 CA */
+	int		 extra;		/* 0 none, 1 state directory, 2 CA,
+					 * 3 export directory */
 	int		 root;		/* 0 none, 1 empty, 2 state directory */
 	uint64_t	 nofile;
 	size_t		 memlock;
@@ -46,6 +47,8 @@ static const struct role_row {
 	{ ROLE_EGRESS, "keybrokerd/egress", "egress", 1, 2, 1,
 	    2 * WORKER_LINKS + 4096, 8 * 1024 * 1024 },
 	{ ROLE_DIAL, "keybrokerd/dial", "dial", 1, 0, 0, 512, 0 },
+	/* Reads and judges the exported log; Landlock, not a chroot (K10). */
+	{ ROLE_EXPORT, "keybrokerd/export", "export", 0, 3, 0, 64, 0 },
 	{ ROLE_TLSKEY, "keybrokerd/tlskey", "tlskey", 0, 0, 1, 256, 256 * 1024 },
 	{ ROLE_KMS, "keybrokerd/kms", "kms", 2, 2, 1, 128, 8 * 1024 * 1024 },
 };
@@ -172,7 +175,7 @@ tell_dial(struct keyd *k)
 static void
 connect_kid(struct keyd *k, struct kid *kid)
 {
-	struct kid	*broker, *ledger, *dial, *eg;
+	struct kid	*broker, *ledger, *dial, *export, *eg;
 	size_t		 i;
 
 	broker = roles_find(k, ROLE_BROKER, 0);
@@ -180,6 +183,10 @@ connect_kid(struct keyd *k, struct kid *kid)
 	dial = roles_find(k, ROLE_DIAL, 0);
 	if ((kid == broker || kid == ledger) && roles_up(broker) && roles_up(ledger))
 		roles_join(broker, ledger);
+	export = roles_find(k, ROLE_EXPORT, 0);
+	if ((kid == broker || kid == export) && roles_up(broker) &&
+	    roles_up(export))
+		roles_join(broker, export);
 	for (i = 0; i < KEYD_KIDS; i++) {
 		eg = &k->kids[i];
 		if (!eg->used || eg->role != ROLE_EGRESS || !roles_up(eg))
@@ -434,7 +441,8 @@ kid_start(struct keyd *k, struct kid *kid, uint64_t now)
 	ex.generation = ++kid->generation;
 	ex.permissive = k->conf.permissive;
 	ex.development = k->conf.development;
-	extra = row->extra == 1 ? k->statefd : row->extra == 2 ? k->cafd : -1;
+	extra = row->extra == 1 ? k->statefd : row->extra == 2 ? k->cafd :
+	    row->extra == 3 ? k->exportfd : -1;
 	blob = row->blob == 1 ? k->blobfd : row->blob == 2 ?
 	    kmsrole_list(k) : -1;
 	kid_name(k, kid, name, sizeof(name));

@@ -84,6 +84,40 @@ subdir(struct keyd *k, const char *name, int mode, int role)
 	return 0;
 }
 
+/*
+ * The exported log is the ledger's to write and, by its group, the role
+ * export's to read; what is made in it inherits the group.
+ */
+static int
+export_dir(struct keyd *k)
+{
+	struct stat	 st;
+	uid_t		 uid;
+	gid_t		 gid;
+
+	if (subdir(k, "export", 0750, ROLE_LEDGER) == -1)
+		return -1;
+	/* Only a place: a service's root may not look inside (X2). */
+	k->exportfd = openat(k->statefd, "export", O_PATH | O_DIRECTORY |
+	    O_NOFOLLOW | O_CLOEXEC);
+	if (k->exportfd == -1 || fstat(k->exportfd, &st) == -1) {
+		log_warn("%s/export", k->args.statedir);
+		return -1;
+	}
+	if (geteuid() != 0)
+		return 0;
+	if (priv_uid(ROLE_EXPORT, &uid, &gid) == -1)
+		return -1;
+	if ((st.st_gid != gid && fchownat(k->statefd, "export", (uid_t)-1, gid,
+	    AT_SYMLINK_NOFOLLOW) == -1) || ((st.st_gid != gid ||
+	    (st.st_mode & 07777) != 02750) &&
+	    fchmodat(k->statefd, "export", 02750, 0) == -1)) {
+		log_warn("%s/export", k->args.statedir);
+		return -1;
+	}
+	return 0;
+}
+
 int
 state_open(struct keyd *k)
 {
@@ -114,7 +148,7 @@ state_open(struct keyd *k)
 	}
 	if (lock(k) == -1 || subdir(k, "empty", 0711, -1) == -1 ||
 	    subdir(k, "ledger", 0700, ROLE_LEDGER) == -1 ||
-	    subdir(k, "export", 0755, ROLE_LEDGER) == -1)
+	    export_dir(k) == -1)
 		return -1;
 	snprintf(k->root_empty, sizeof(k->root_empty), "%s/empty",
 	    k->args.statedir);

@@ -19,19 +19,26 @@ static const struct column event_cols[] = { { "INDEX", "index" },
     { "REASON", "reason" }, { "IN", "tokens_in" }, { "OUT", "tokens_out" },
     { "OBJECT", "object" }, { "ACTOR", "actor" }, { "HASH", "hash" } };
 
-/* Entries from an index on, oldest first, or the newest ones. */
+/* One page: entries from an index on, or below a cursor. */
+struct look {
+	const struct opts	*o;
+	uint64_t		 from, cursor;
+	uint32_t		 limit;
+	int			 oldest;	/* first */
+};
+
 static void
-ask_events(struct msgw *w, const struct opts *o, uint64_t from, int oldest)
+ask_events(struct msgw *w, const struct look *l)
 {
 	ctl_open(w, M_ADMIN_AUDIT_LIST);
-	msg_put_str(w, o->agent);
+	msg_put_str(w, l->o->agent);
 	msg_put_str(w, "");
 	msg_put_str(w, "");
 	msg_put_u64(w, 0);
-	msg_put_u64(w, from);
-	msg_put_u32(w, oldest ? 1000 : o->lines);
-	msg_put_u64(w, 0);
-	msg_put_u8(w, (uint8_t)oldest);
+	msg_put_u64(w, l->from);
+	msg_put_u32(w, l->limit);
+	msg_put_u64(w, l->cursor);
+	msg_put_u8(w, (uint8_t)l->oldest);
 }
 
 static void
@@ -51,61 +58,80 @@ print_event(const struct answer *a, int json)
 		    *a->f[7] == '\0' ? "" : " ", a->f[7], a->f[10], a->f[13]);
 }
 
+/*
+ * The next answer to a look: 1 a row, 0 the end of the page (l->cursor says
+ * where the next one begins, 0 nowhere), -1 said on standard error.
+ */
+static int
+event(int fd, struct look *l, struct answer *a)
+{
+	if (ctl_answer(fd, a) == -1) {
+		fprintf(stderr, "proxyctl: the gateway did not answer\n");
+		return -1;
+	}
+	if (a->status >= 400) {
+		(void)ctl_complain(a);
+		return -1;
+	}
+	if (a->more)
+		return 1;
+	l->cursor = a->n > 0 ? strtoull(a->f[0], NULL, 10) : 0;
+	return 0;
+}
+
 /* The newest events come last; they are held until all are here. */
 static int
 newest(int fd, int json, const struct opts *o, uint64_t *next)
 {
+	struct look	 l = { o, 0, 0, 0, 0 };
 	struct msgw	 w;
-	struct answer	*a, last;
-	size_t		 i, n;
+	struct answer	*a;
+	size_t		 n;
 	int		 r;
 
-	if ((a = calloc(o->lines, sizeof(*a))) == NULL)
+	if ((a = calloc(o->lines + 1, sizeof(*a))) == NULL)
 		return 1;
-	ask_events(&w, o, 0, 0);
-	r = ctl_send(fd, &w) == -1;
-	for (n = 0; r == 0;) {
-		if (ctl_answer(fd, n < o->lines ? &a[n] : &last) == -1)
-			r = 1;
-		else if (n < o->lines && a[n].status >= 400)
-			r = ctl_complain(&a[n]);
-		else if (n >= o->lines || !a[n].more)
-			break;
-		else
-			n++;
-	}
-	for (i = n; r == 0 && i > 0; i--) {
-		print_event(&a[i - 1], json);
-		*next = strtoull(a[i - 1].f[0], NULL, 10) + 1;
+	n = 0;
+	do {
+		l.limit = (uint32_t)(o->lines - n);
+		ask_events(&w, &l);
+		r = ctl_send(fd, &w);
+		while (r != -1 && (r = event(fd, &l, &a[n])) == 1)
+			n += n < o->lines;
+	} while (r != -1 && l.cursor != 0 && n < o->lines);
+	while (r != -1 && n > 0) {
+		print_event(&a[--n], json);
+		*next = strtoull(a[n].f[0], NULL, 10) + 1;
 	}
 	free(a);
-	return r;
+	return r == -1;
 }
 
+/* Oldest first: every page there is, then a look each second if wanted. */
 static int
-follow(int fd, int json, const struct opts *o, uint64_t next)
+oldest(int fd, int json, const struct opts *o, uint64_t next, int forever)
 {
+	struct look	 l = { o, next, 0, 1000, 1 };
 	struct msgw	 w;
 	struct answer	 a;
+	int		 r;
 
-	for (;; sleep(1)) {
-		fflush(stdout);
-		ask_events(&w, o, next, 1);
+	for (;;) {
+		ask_events(&w, &l);
 		if (ctl_send(fd, &w) == -1)
 			return 1;
-		do {
-			if (ctl_answer(fd, &a) == -1) {
-				fprintf(stderr, "proxyctl: the gateway did "
-				    "not answer\n");
-				return 1;
-			}
-			if (a.status >= 400)
-				return ctl_complain(&a);
-			if (!a.more)
-				break;
+		while ((r = event(fd, &l, &a)) == 1) {
 			print_event(&a, json);
-			next = strtoull(a.f[0], NULL, 10) + 1;
-		} while (1);
+			l.from = strtoull(a.f[0], NULL, 10) + 1;
+		}
+		if (r == -1)
+			return 1;
+		if (l.cursor != 0)
+			continue;
+		if (!forever)
+			return 0;
+		fflush(stdout);
+		sleep(1);
 	}
 }
 
@@ -115,7 +141,10 @@ cmd_audit(int fd, int json, int argc, char **argv)
 	static const struct column	 cols[] = { { "VERIFIED", "verified" },
 	    { "EVENTS", "events_checked" }, { "INTACT", "chain_intact" },
 	    { "PENDING", "events_pending" }, { "ROOT", "root_hash" },
-	    { "HELD FROM", "held_from" } };
+	    { "HELD FROM", "held_from" },
+	    { "EXPORTED", "exported_events" },
+	    { "EXPORTED ROOT", "exported_root_hash" },
+	    { "CHECKED", "exported_checked_at" }, { "FAULT", "fault" } };
 	struct opts			 o;
 	struct msgw			 w;
 	uint64_t			 next;
@@ -125,12 +154,15 @@ cmd_audit(int fd, int json, int argc, char **argv)
 		ctl_open(&w, M_ADMIN_AUDIT_VERIFY);
 		return ctl_rows(fd, &w, cols, N(cols), json);
 	}
-	if (argc < 2 || strcmp(argv[1], "tail") != 0 ||
+	if (argc < 2 || (strcmp(argv[1], "tail") != 0 &&
+	    strcmp(argv[1], "list") != 0) ||
 	    opts_parse(&o, argc - 1, argv + 1) == -1)
 		return 2;
+	if (strcmp(argv[1], "list") == 0)
+		return oldest(fd, json, &o, 0, 0);
 	next = 0;
 	r = newest(fd, json, &o, &next);
-	return r != 0 || !o.follow ? r : follow(fd, json, &o, next);
+	return r != 0 || !o.follow ? r : oldest(fd, json, &o, next, 1);
 }
 
 static void

@@ -437,6 +437,9 @@ on_last(struct conn *c, const struct view *v, uint16_t status,
 
 	k = c->call;
 	if (v->list == VL_TAIL) {
+		/* a page that was full, or a long look for few rows */
+		if (cursor[0] != '\0')
+			k->view.from = strtoull(cursor, NULL, 10);
 		follow_begin(c);
 		c->state = C_FOLLOW;
 		k->deadline = poll_now() + FOLLOW_EVERY;

@@ -45,7 +45,9 @@ readiness(const struct worker *w, struct wbuf *b)
 	ok = broker && w->ledger && w->dial && providers;
 	wbuf_fmt(b, "{\"status\":\"%s\",\"checks\":{\"ledger\":\"%s\","
 	    "\"broker\":\"%s\",\"dial\":\"%s\",\"providers\":\"%s\"",
-	    ok ? "ok" : "unavailable", word(w->ready && w->ledger),
+	    !ok ? "unavailable" : w->ledger == 2 ? "degraded" : "ok",
+	    w->ready && w->ledger == 2 ? "damaged" :
+	    word(w->ready && w->ledger),
 	    word(broker), word(w->ready && w->dial),
 	    word(w->ready && providers));
 	if (w->kms != KC_OK)

@@ -160,14 +160,20 @@ static const struct view_col event[] = {
 
 static const struct view_col verified[] = {
 	{ "verified", VA_BOOL, 0, NULL },
-	{ "events_checked", VA_NUMBER, 1, NULL },
+	{ "events_checked", VA_NUMBER, 6, NULL },
 	{ "chain_intact", VA_BOOL, 2, NULL },
 	{ "events_pending", VA_NUMBER, 3, NULL },
 	{ "root_hash", VA_TEXT, 4, NULL },
+	{ "events", VA_NUMBER, 1, NULL },
+	{ "checked_root_hash", VA_NULL, 7, NULL },
+	{ "checked_at", VA_NULL, 8, NULL },
+	{ "fault", VA_NULL, 9, NULL },
 	{ "basis", VA_CONST, 0, "\"The ledger read its database whole at "
 	    "start; the broker compared the root of the tree with its own "
-	    "signed head then and at every commit since. Bundles that were "
-	    "exported are read by auditverify, which trusts nobody here.\"" },
+	    "signed head then and at every commit since. A process of its own "
+	    "reads the exported log whole: its entries, tiles, checkpoints "
+	    "and signatures. The proof that trusts nobody here is "
+	    "auditverify.\"" },
 };
 
 static const struct view_col fleet[] = {

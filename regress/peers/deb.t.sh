@@ -36,7 +36,7 @@ list() {
 	    sort)
 	cat "$R/etc/passwd" "$R/etc/group"
 }
-users() { grep -c -E '^_(proxyd|kbroker|kledger|kegress|kdial|ktlskey|kkms):' "$R/etc/passwd"; }
+users() { grep -c -E '^_(proxyd|kbroker|kledger|kegress|kdial|ktlskey|kexport|kkms):' "$R/etc/passwd"; }
 
 # --- install -----------------------------------------------------------------
 inside apt-get -qq -y --no-install-recommends satisfy "$(dpkg-deb -f "$deb" Depends)" \

@@ -86,7 +86,7 @@ test_unknown(void **state)
 			continue;
 		}
 		assert_string_equal(permit_name(t), "?");
-		for (link = PL_WB; link <= PL_BK; link++)
+		for (link = PL_WB; link <= PL_BX; link++)
 			assert_int_equal(permit_check(t, link, PD_UP, 1, 0, 0),
 			    -1);
 	}
@@ -106,7 +106,7 @@ test_exact(void **state)
 	for (i = 0; i < permit_count; i++) {
 		p = &permit_rows[i];
 		other = p->dir == PD_UP ? PD_DOWN : PD_UP;
-		for (link = PL_WB; link <= PL_BK; link++) {
+		for (link = PL_WB; link <= PL_BX; link++) {
 			ok = link == (int)p->link;
 			if (link == PL_CTL && p->link == PL_WB)
 				ok = p->class == PC_A ||

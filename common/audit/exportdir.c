@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "keybrokerd/auditverify/auditverify.h"
+#include "common/audit/judge.h"
 
 #define NOTES	(2 * NOTE_MAX)
 
@@ -51,6 +51,8 @@ struct exportdir {
 	size_t		 at;
 	int		 eof;
 	char		*head;
+	size_t		 headlen;	/* 0: it is read when all else was */
+	uint64_t	 limit;		/* entries that belong to this run */
 };
 
 static void	bad(struct rec *, enum fault, const char *, ...)
@@ -147,7 +149,7 @@ load(int dir, const char *path, void *buf, size_t size)
 
 /* Widest partial bundle of this index; 0 none. */
 static unsigned int
-widest(struct exportdir *d)
+widest(int dir, uint64_t index)
 {
 	char		 path[TILE_PATH], *p;
 	struct dirent	*e;
@@ -156,10 +158,10 @@ widest(struct exportdir *d)
 	int		 fd;
 
 	/* the directory is the name of a partial bundle without its width */
-	if (tile_entries_path(path, sizeof(path), d->bundle, 1) == -1)
+	if (tile_entries_path(path, sizeof(path), index, 1) == -1)
 		return 0;
 	*strrchr(path, '/') = '\0';
-	fd = openat(d->fd, path,
+	fd = openat(dir, path,
 	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	dp = fd == -1 ? NULL : fdopendir(fd);
 	if (dp == NULL) {
@@ -175,6 +177,37 @@ widest(struct exportdir *d)
 	}
 	closedir(dp);
 	return (unsigned int)best;
+}
+
+/*
+ * A log that is being written may replace a partial bundle between the look
+ * and the read: then there is a wider one.
+ */
+ssize_t
+exportdir_bundle(int dir, uint64_t index, void *buf, unsigned int *width)
+{
+	char	 path[TILE_PATH];
+	ssize_t	 n;
+	int	 try;
+
+	n = 0;
+	for (try = 0; try < 3; try++) {
+		*width = TILE_WIDTH;
+		if (tile_entries_path(path, sizeof(path), index,
+		    TILE_WIDTH) == -1)
+			return -1;
+		n = load(dir, path, buf, TILE_BUNDLE_MAX);
+		if (n != -1 || errno != ENOENT)
+			return n;
+		*width = widest(dir, index);
+		if (*width == 0)
+			return 0;
+		tile_entries_path(path, sizeof(path), index, *width);
+		n = load(dir, path, buf, TILE_BUNDLE_MAX);
+		if (n != -1 || errno != ENOENT)
+			return n;
+	}
+	return n;
 }
 
 /* The stored level 0 tile of the bundle just opened, if it must be there. */
@@ -212,17 +245,11 @@ bundle(struct exportdir *d, struct rec *r)
 	char	 path[TILE_PATH];
 	ssize_t	 n;
 
-	d->width = TILE_WIDTH;
-	tile_entries_path(path, sizeof(path), d->bundle, TILE_WIDTH);
-	n = load(d->fd, path, d->buf, TILE_BUNDLE_MAX);
-	if (n == -1 && errno == ENOENT) {
-		d->last = 1;
-		d->width = widest(d);
-		if (d->width == 0)
-			return 0;
-		tile_entries_path(path, sizeof(path), d->bundle, d->width);
-		n = load(d->fd, path, d->buf, TILE_BUNDLE_MAX);
-	}
+	n = exportdir_bundle(d->fd, d->bundle, d->buf, &d->width);
+	d->last = d->width != TILE_WIDTH;
+	if (d->width == 0)
+		return 0;
+	tile_entries_path(path, sizeof(path), d->bundle, d->width);
 	if (n == -1 && errno == EFBIG) {
 		bad(r, FAULT_MALFORMED, "%s is too long", path);
 		return 1;
@@ -234,6 +261,9 @@ bundle(struct exportdir *d, struct rec *r)
 	d->len = (size_t)n;
 	d->off = 0;
 	d->taken = 0;
+	/* its tile has hashes of entries that are not of this run */
+	if (d->limit - d->entries < d->width)
+		return 0;
 	return tile0(d, r);
 }
 
@@ -243,6 +273,8 @@ next_entry(struct exportdir *d, struct rec *r)
 {
 	int	 n;
 
+	if (d->entries == d->limit)
+		return 0;
 	if (d->width == 0) {
 		if (d->last)
 			return 0;
@@ -343,7 +375,8 @@ peek(struct exportdir *d, struct rec *r)
 			return -1;
 		}
 		if (d->eof)
-			return (ssize_t)(d->have - d->at);
+			return d->headlen != 0 ? 0 :
+			    (ssize_t)(d->have - d->at);
 		memmove(d->notes, d->notes + d->at, d->have - d->at);
 		d->have -= d->at;
 		d->at = 0;
@@ -387,7 +420,9 @@ head(struct exportdir *d, struct rec *r)
 {
 	ssize_t	 n;
 
-	n = load(d->fd, TILE_CHECKPOINT, d->head, NOTE_MAX);
+	n = (ssize_t)d->headlen;
+	if (n == 0)
+		n = load(d->fd, TILE_CHECKPOINT, d->head, NOTE_MAX);
 	if (n == -1 && errno == ENOENT)
 		bad(r, FAULT_INCOMPLETE, "%s is missing", TILE_CHECKPOINT);
 	else if (n == -1 && errno == EFBIG)
@@ -417,7 +452,8 @@ give(struct exportdir *d, struct rec *r)
 	case STEP_PARTIAL:
 		return higher_tiles(d, r, 1);
 	case STEP_REST:
-		return next_checkpoint(d, r, 1);
+		/* those of a log that grows are of the next run */
+		return d->headlen != 0 ? 0 : next_checkpoint(d, r, 1);
 	case STEP_HEAD:
 		head(d, r);
 		return 1;
@@ -460,24 +496,37 @@ shut(void *arg)
 	free(d);
 }
 
-int
-exportdir_open(struct source *s, const char *dir)
+/* Takes fd, also when it fails; fd -1: errno says why. */
+static int
+start(struct source *s, int fd, int grows)
 {
 	struct exportdir	*d;
+	struct note		 note;
+	ssize_t			 n;
 	int			 error;
 
 	d = calloc(1, sizeof(*d));
-	if (d == NULL)
+	if (d == NULL) {
+		close(fd);
 		return -1;
+	}
 	d->notesfd = -1;
-	d->fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	d->fd = fd;
+	d->limit = UINT64_MAX;
 	d->buf = malloc(TILE_BUNDLE_MAX);
 	d->notes = malloc(NOTES);
 	d->head = malloc(NOTE_MAX);
-	if (d->fd != -1)
+	n = fd == -1 || !grows || d->head == NULL ? 0 :
+	    load(fd, TILE_CHECKPOINT, d->head, NOTE_MAX);
+	if (n > 0) {
+		d->headlen = (size_t)n;
+		if (note_parse(&note, d->head, d->headlen) == 0)
+			d->limit = note.size;
+	}
+	if (n != -1 && d->fd != -1)
 		d->notesfd = regular(d->fd, TILE_CHECKPOINTS);
-	if (d->notesfd == -1 || d->buf == NULL || d->notes == NULL ||
-	    d->head == NULL) {
+	if (n == -1 || d->notesfd == -1 || d->buf == NULL ||
+	    d->notes == NULL || d->head == NULL) {
 		error = errno;
 		shut(d);
 		errno = error;
@@ -487,4 +536,17 @@ exportdir_open(struct source *s, const char *dir)
 	s->close = shut;
 	s->arg = d;
 	return 0;
+}
+
+int
+exportdir_open(struct source *s, const char *dir)
+{
+	return start(s, open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), 0);
+}
+
+int
+exportdir_at(struct source *s, int dir)
+{
+	return start(s, openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+	    1);
 }

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "common/audit/epoch.h"
-#include "keybrokerd/auditverify/auditverify.h"
+#include "common/audit/judge.h"
 
 static const char *const names[] = {
 	[FAULT_NONE] = "OK",

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "keybrokerd/auditverify/auditverify.h"
+#include "common/audit/judge.h"
 
 #define SLOTS_MIN	256	/* powers of two */
 #define SLOTS_MAX	(2 * PAIRING_MAX)
