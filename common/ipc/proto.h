@@ -136,15 +136,15 @@ X(KP_WAITING,	0x0a86, KP, DOWN, D, 1024,  0)				\
 /* broker - kms */							\
 X(EXCHANGE,	0x0b01, BK, DOWN, D, 12288, 0)				\
 X(RESULT,	0x0b81, BK, UP,   D, 12288, 0)				\
+/* worker - tlskey */							\
+X(SIGN,		0x0c01, WT, UP,   D, 640,   0)				\
+X(SIGNED,	0x0c81, WT, DOWN, D, 640,   0)				\
 /* broker - export */							\
 X(QUERY,	0x0d01, BX, DOWN, D, 128,   0)				\
 X(CHECK,	0x0d02, BX, DOWN, D, 64,    0)				\
 X(ROW,		0x0d81, BX, UP,   D, MSG_MAX, 0)			\
 X(QUERIED,	0x0d82, BX, UP,   D, 512,   0)				\
-X(CHECKED,	0x0d83, BX, UP,   D, 10240, 0)				\
-/* worker - tlskey */							\
-X(SIGN,		0x0c01, WT, UP,   D, 640,   0)				\
-X(SIGNED,	0x0c81, WT, DOWN, D, 640,   0)
+X(CHECKED,	0x0d83, BX, UP,   D, 10240, 0)
 
 enum proto {
 	M_NONE = 0,

@@ -399,10 +399,8 @@ on_checked(struct broker *b, struct msgr *m, struct outbox *o)
 		    v.why);
 	if (v.fault == 0 && now->fault != 0)
 		log_warnx("the exported log is in order again");
-	if (v.fault == 0) {
+	if (v.fault == 0)
 		b->admin->floor = v.size;
-		v.known = v.size > 0;
-	}
 	*now = v;
 	b->gate.damaged = v.fault != 0;
 	answer_waiting(b, no, o);

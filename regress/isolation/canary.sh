@@ -74,7 +74,7 @@ is "$bad" "" "no secret outside secrets.tbl"
 unlike "$(cat "$D/hits")" '^unreadable' "every process was readable"
 like "$(cat "$D/named")" '^worker developer raw' "the developer's key is seen where it is presented"
 # Controls: planted in each role that must not hold it.
-for role in proxyd keybrokerd worker ledger dial tlskey; do
+for role in proxyd keybrokerd worker ledger dial tlskey export; do
 	p=$(role_pid $role)
 	c=canary-$(random_word)
 	"$SW" -plant "$c" "$p" && echo "control $c" > "$D/c" &&

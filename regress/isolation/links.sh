@@ -14,6 +14,7 @@ libexec/keybrokerd/ledgerdump:sqlite crypto
 libexec/keybrokerd/egress:curl event_core crypto sodium ssl
 libexec/keybrokerd/dial:
 libexec/keybrokerd/tlskey:crypto
+libexec/keybrokerd/export:sodium crypto
 bin/auditverify:sodium crypto"
 base="c bsd md seccomp m pthread"
 
@@ -45,7 +46,7 @@ read -r n_tests n_failed < "$D/count"
 gw_start
 chat gpt-4o-mini hello >/dev/null
 for r in broker:"curl|ssl|sqlite|jansson|tls" ledger:"curl|ssl|sodium|jansson|tls" \
-    egress:"sqlite|jansson" dial:"curl|ssl|sqlite|jansson|sodium|crypto" worker:"sqlite|curl|sodium" \
+    export:"curl|ssl|sqlite|jansson|tls" egress:"sqlite|jansson" dial:"curl|ssl|sqlite|jansson|sodium|crypto" worker:"sqlite|curl|sodium" \
     proxyd:"curl|ssl|sqlite|jansson|sodium|crypto" keybrokerd:"curl|ssl|sqlite|jansson|sodium|crypto"; do
 	p=$(role_pid "${r%%:*}")
 	unlike "$(sed -n 's,.*/lib/,,p' /proc/"$p"/maps | sort -u)" "lib(${r#*:})" "running ${r%%:*} maps no other library"

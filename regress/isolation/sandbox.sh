@@ -8,7 +8,7 @@ EXTRA_P="listen on 127.0.0.1 port $(free_port) tls certificate \"$D/tls/server.p
 gw_start
 chat gpt-4o-mini hi > /dev/null
 status() { sed -n "s/^$2:[	 ]*//p" /proc/"$1"/status; }
-for role in worker broker ledger egress dial tlskey; do
+for role in worker broker ledger egress dial tlskey export; do
 	p=$(role_pid $role)
 	is "$(status "$p" Seccomp)" 2 "$role: seccomp filter"
 	is "$(status "$p" NoNewPrivs)" 1 "$role: no_new_privs"
@@ -17,21 +17,21 @@ for role in worker broker ledger egress dial tlskey; do
 		uid=$(status "$p" Uid | cut -f1)
 		[ "$uid" -ge 60800 ] && [ "$uid" -le 60815 ]; ok $? "$role: uid $uid of its own"
 		case $role in
-		dial) ;;
+		dial|export) ;;
 		ledger) like "$(readlink /proc/"$p"/root)" "$D/state$" "$role: root is the state directory" ;;
 		*) like "$(readlink /proc/"$p"/root)" "$D/state/empty$" "$role: empty root" ;;
 		esac
 		is "$(find /proc/"$p"/root/ -maxdepth 1 -mindepth 1 2>/dev/null | grep -c . )" \
-		    "$(case $role in dial|ledger) find /proc/"$p"/root/ -maxdepth 1 -mindepth 1 2>/dev/null | grep -c . ;; *) echo 0 ;; esac)" "$role: sees no file"
+		    "$(case $role in dial|export|ledger) find /proc/"$p"/root/ -maxdepth 1 -mindepth 1 2>/dev/null | grep -c . ;; *) echo 0 ;; esac)" "$role: sees no file"
 	fi
 	bad=$(awk '$2 ~ /w/ && $2 ~ /x/' /proc/"$p"/maps)
 	is "$bad" "" "$role: no writable and executable mapping"
 done
-uids=$(for r in worker broker ledger egress dial tlskey; do status "$(role_pid $r)" Uid | cut -f1; done | sort | uniq -d)
+uids=$(for r in worker broker ledger egress dial tlskey export; do status "$(role_pid $r)" Uid | cut -f1; done | sort | uniq -d)
 [ "$(id -u)" != 0 ] || is "$uids" "" "no two roles share a uid"
 if [ "$(id -u)" = 0 ] && [ -x out/regress/inject ]; then
 	# inject PID CALL: "killed", "errno N", or "returned N"
-	for role in worker broker ledger egress dial tlskey; do
+	for role in worker broker ledger egress dial tlskey export; do
 		for call in execve ptrace process_vm_readv openat_passwd socket_inet socket_unix \
 		    connect sendto_fastopen sendmsg_fastopen shutdown_listen attach_filter mmap_exec memfd_create unshare mount bpf io_uring_setup keyctl \
 		    perf_event_open kill_parent fork setuid; do
