@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -24,6 +25,7 @@ struct pollset {
 	struct handler	*handlers;
 	int		 used, max;
 	int		 turning;
+	int		 signals;	/* handled during the wait only */
 };
 
 /* A set for at most maxfds descriptors; lives as long as the process. */
@@ -128,6 +130,41 @@ wait_ms(uint64_t deadline)
 	return ms > WAIT_MAX ? WAIT_MAX : (int)ms;
 }
 
+/* See poll.h. */
+void
+poll_signals(struct pollset *ps, const sigset_t *handled)
+{
+	if (sigprocmask(SIG_BLOCK, handled, NULL) == -1)
+		fatal("sigprocmask");
+	ps->signals = 1;
+}
+
+/*
+ * ppoll lets a signal in only if it has to wait.  With something ready, or a
+ * deadline that has passed, it comes afterwards, or a busy loop would never
+ * see one.
+ */
+static int
+wait_ready(struct pollset *ps, int ms)
+{
+	struct timespec	 ts;
+	sigset_t	 none, handled;
+	int		 error, ready;
+
+	if (!ps->signals)
+		return poll(ps->fds, ps->used, ms);
+	sigemptyset(&none);
+	ts.tv_sec = ms / 1000;
+	ts.tv_nsec = ms % 1000 * 1000000L;
+	ready = ppoll(ps->fds, ps->used, ms == -1 ? NULL : &ts, &none);
+	error = errno;
+	if (sigprocmask(SIG_SETMASK, &none, &handled) == -1 ||
+	    sigprocmask(SIG_SETMASK, &handled, NULL) == -1)
+		fatal("sigprocmask");
+	errno = error;
+	return ready;
+}
+
 /* See poll.h; not to be called from a callback. */
 int
 poll_turn(struct pollset *ps, uint64_t deadline)
@@ -135,7 +172,7 @@ poll_turn(struct pollset *ps, uint64_t deadline)
 	short	 revents;
 	int	 count, i, ready, used;
 
-	ready = poll(ps->fds, ps->used, wait_ms(deadline));
+	ready = wait_ready(ps, wait_ms(deadline));
 	if (ready == -1)
 		return errno == EINTR ? 0 : -1;
 	ps->turning = 1;

@@ -2,6 +2,7 @@
 #ifndef COMMON_PROC_POLL_H
 #define COMMON_PROC_POLL_H
 
+#include <signal.h>
 #include <stdint.h>
 
 /*
@@ -15,6 +16,12 @@ struct pollset	*poll_new(int maxfds);		/* fatal when out of memory */
 int		 poll_add(struct pollset *, int fd, short events, poll_fn, void *);
 void		 poll_events(struct pollset *, int fd, short events);
 void		 poll_del(struct pollset *, int fd);
+/*
+ * From now on these signals are handled only while poll_turn waits, so that
+ * none comes between the look at what a handler noted and the wait: that one
+ * would sleep on.  A child must unblock them before it executes anything.
+ */
+void		 poll_signals(struct pollset *, const sigset_t *);
 /* Wait until a descriptor is ready or deadline (ns; UINT64_MAX never), then
  * run the callbacks; safe against add/del inside callbacks.  Returns the number
  * of callbacks run, -1 with errno (EINTR is 0). */

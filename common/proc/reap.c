@@ -13,8 +13,8 @@
 #define MS		1000000ULL
 #define FIRST_DELAY	(100 * MS)
 #define LAST_DELAY	(60000 * MS)
-#define GOOD_LIFE	(60000 * MS)	/* forgets everything */
 #define FORGIVEN	(5000 * MS)	/* of life forgets one death */
+#define DEBT_MAX	(60000 * MS)	/* a minute forgets everything */
 #define MINUTE		(60000 * MS)
 #define SIGSYS_MAX	3
 
@@ -73,26 +73,25 @@ describe(const struct reap *r, int status, char *text, size_t size)
 uint64_t
 reap_died(struct reap *r, int status, uint64_t now, char *text, size_t size)
 {
-	uint64_t	 delay, forgiven, most;
-	uint32_t	 i;
+	uint64_t	 delay, i, life, most, recent;
 
-	forgiven = (now - r->started) / FORGIVEN;
-	if (now - r->started >= GOOD_LIFE || forgiven >= r->recent)
-		r->recent = 0;
-	else
-		r->recent -= (uint32_t)forgiven;
+	life = now - r->started;
+	r->debt -= life < r->debt ? life : r->debt;
 	r->deaths++;
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
 		violation(r, now);
 	describe(r, status, text, size);
 	if (r->stopped)
 		return UINT64_MAX;
-	delay = r->recent == 0 ? 0 : FIRST_DELAY;
+	recent = (r->debt + FORGIVEN - 1) / FORGIVEN;
+	delay = recent == 0 ? 0 : FIRST_DELAY;
 	most = r->most == 0 ? LAST_DELAY : r->most;
-	for (i = 1; i < r->recent && delay < most; i++)
+	for (i = 1; i < recent && delay < most; i++)
 		delay *= 2;
 	if (delay > most)
 		delay = most;
-	r->recent++;
+	r->debt += FORGIVEN;
+	if (r->debt > DEBT_MAX)
+		r->debt = DEBT_MAX;
 	return now + delay;
 }

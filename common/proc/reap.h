@@ -6,15 +6,16 @@
 #include <sys/types.h>
 
 /*
- * Respawn policy of one role instance: back-off 0, 100 ms, doubling to 60 s;
- * each 5 s of life forgets one death, a minute all of them; three deaths by
- * SIGSYS in a minute stop it.
+ * Respawn policy of one role instance: back-off 0, 100 ms, doubling to 60 s.
+ * A death costs 5 s of life, and life pays it to the millisecond: whoever dies
+ * less often than that comes back at once.  A minute pays for all of them;
+ * three deaths by SIGSYS in a minute stop it.
  */
 struct reap {
 	uint32_t	 deaths;	/* in all */
-	uint32_t	 recent;	/* drives the back-off */
 	uint32_t	 sigsys;	/* in the last minute */
 	uint64_t	 sigsys_at[2];	/* the last two, newest first */
+	uint64_t	 debt;		/* life owed, ns; drives the back-off */
 	uint64_t	 started;
 	uint64_t	 most;		/* longest back-off, ns; 0: 60 s */
 	int		 excused;	/* its next start continues this life */

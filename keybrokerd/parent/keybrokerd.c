@@ -43,16 +43,22 @@ on_signal(int sig)
 }
 
 static void
-signals(void)
+signals(struct pollset *ps)
 {
+	static const int	 handled[] = { SIGHUP, SIGCHLD, SIGTERM };
 	struct sigaction	 sa;
+	sigset_t		 set;
+	size_t			 i;
 
 	memset(&sa, 0, sizeof(sa));
 	sigemptyset(&sa.sa_mask);
 	sa.sa_handler = on_signal;
-	sigaction(SIGHUP, &sa, NULL);
-	sigaction(SIGCHLD, &sa, NULL);
-	sigaction(SIGTERM, &sa, NULL);
+	sigemptyset(&set);
+	for (i = 0; i < nitems(handled); i++) {
+		sigaction(handled[i], &sa, NULL);
+		sigaddset(&set, handled[i]);
+	}
+	poll_signals(ps, &set);
 	/* Ctrl-C reaches proxyd too, which ends us in its order. */
 	sa.sa_handler = SIG_IGN;
 	sigaction(SIGINT, &sa, NULL);
@@ -402,8 +408,8 @@ keyd_run(int argc, char **argv)
 	log_parent("keybrokerd", k.args.debug);
 	log_verbose(k.args.verbose);
 	umask(077);
-	signals();
 	k.poll = poll_new(KEYD_KIDS * 2 + 9);
+	signals(k.poll);
 	msglink_init(&k.proxyd, ROLE_FD_CHANNEL, 0);
 	roles_init(&k);
 	tlspair_init(&k);

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,8 +21,9 @@
 static void
 run_proxyctl(struct proxyd *p)
 {
-	char	 path[PATH_MAX], sock[PATH_MAX + 16];
-	pid_t	 pid;
+	char		 path[PATH_MAX], sock[PATH_MAX + 16];
+	sigset_t	 none;
+	pid_t		 pid;
 
 	snprintf(path, sizeof(path), "%s/../sbin/proxyctl", paths_libexec);
 	snprintf(sock, sizeof(sock), "%s/ctl.sock", p->args.rundir);
@@ -30,6 +32,8 @@ run_proxyctl(struct proxyd *p)
 		return;
 	}
 	if (pid == 0) {
+		sigemptyset(&none);
+		(void)sigprocmask(SIG_SETMASK, &none, NULL);
 		if (access(sock, F_OK) == 0)
 			execl(path, "proxyctl", "-S", sock, "first",
 			    (char *)NULL);

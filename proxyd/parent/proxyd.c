@@ -43,17 +43,22 @@ on_signal(int sig)
 }
 
 static void
-signals(void)
+signals(struct pollset *ps)
 {
+	static const int	 handled[] = { SIGHUP, SIGCHLD, SIGTERM, SIGINT };
 	struct sigaction	 sa;
+	sigset_t		 set;
+	size_t			 i;
 
 	memset(&sa, 0, sizeof(sa));
 	sigemptyset(&sa.sa_mask);
 	sa.sa_handler = on_signal;
-	sigaction(SIGHUP, &sa, NULL);
-	sigaction(SIGCHLD, &sa, NULL);
-	sigaction(SIGTERM, &sa, NULL);
-	sigaction(SIGINT, &sa, NULL);
+	sigemptyset(&set);
+	for (i = 0; i < nitems(handled); i++) {
+		sigaction(handled[i], &sa, NULL);
+		sigaddset(&set, handled[i]);
+	}
+	poll_signals(ps, &set);
 	sa.sa_handler = SIG_IGN;
 	sigaction(SIGPIPE, &sa, NULL);
 }
@@ -396,7 +401,8 @@ proxyd_run(int argc, char **argv)
 	unsetenv(STAGE_VAR);
 	fcntl(3, F_SETFD, FD_CLOEXEC);
 	umask(077);
-	signals();
+	p.poll = poll_new(WK_MAX * 2 + 8);
+	signals(p.poll);
 	if (args_parse(&p.args, "proxyd", argc, argv) == -1)
 		return EXIT_CONFIG;
 	log_parent("proxyd", p.args.debug);
@@ -407,7 +413,6 @@ proxyd_run(int argc, char **argv)
 	    p.args.statedir);
 	if (geteuid() == 0)
 		priv_parent();
-	p.poll = poll_new(WK_MAX * 2 + 8);
 	msglink_init(&p.key, 3, 1024 * 1024);
 	poll_add(p.poll, 3, POLLIN, key_readable, &p);
 	return loop(&p);

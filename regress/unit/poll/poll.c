@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -165,6 +166,51 @@ test_replace_inside(void **state)
 	close(q[1]);
 }
 
+static volatile sig_atomic_t	 noted;
+
+static void
+note(int sig)
+{
+	(void)sig;
+	noted = 1;
+}
+
+/*
+ * A signal between the look at what its handler notes and the wait: the wait
+ * ends at once, instead of with the next message.
+ */
+static void
+test_signals(void **state)
+{
+	struct sigaction	 sa;
+	sigset_t		 set;
+	uint64_t		 start;
+
+	(void)state;
+	memset(&sa, 0, sizeof(sa));
+	sigemptyset(&sa.sa_mask);
+	sa.sa_handler = note;
+	assert_int_equal(sigaction(SIGUSR1, &sa, NULL), 0);
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	poll_signals(ps, &set);
+	assert_int_equal(raise(SIGUSR1), 0);
+	assert_int_equal(noted, 0);
+	start = poll_now();
+	assert_int_equal(poll_turn(ps, start + 10000000000ULL), 0);
+	assert_int_equal(noted, 1);
+	assert_true(poll_now() - start < 5000000000ULL);
+	/* Even if there is nothing to wait for. */
+	noted = 0;
+	assert_int_equal(raise(SIGUSR1), 0);
+	assert_int_equal(poll_turn(ps, 0), 0);
+	assert_int_equal(noted, 1);
+	/* And deadlines are as they were. */
+	start = poll_now();
+	assert_int_equal(poll_turn(ps, start + 20000000), 0);
+	assert_true(poll_now() - start >= 20000000);
+}
+
 int
 main(void)
 {
@@ -173,7 +219,8 @@ main(void)
 		cmocka_unit_test_setup(test_bounds, setup),
 		cmocka_unit_test_setup(test_deadline, setup),
 		cmocka_unit_test_setup(test_delete_inside, setup),
-		cmocka_unit_test_setup(test_replace_inside, setup)
+		cmocka_unit_test_setup(test_replace_inside, setup),
+		cmocka_unit_test_setup(test_signals, setup)
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
