@@ -67,6 +67,28 @@ test_backoff_kept(void **state)
 	    now + 100 * MS);
 }
 
+/* Lives of 6 s on average are enough, however uneven they are. */
+static void
+test_uneven(void **state)
+{
+	static const uint64_t	 lives[] = { 4900, 7100, 4500, 8000, 4999, 6501 };
+	struct reap		 r;
+	uint64_t		 now, next;
+	size_t			 i;
+
+	(void)state;
+	memset(&r, 0, sizeof(r));
+	now = 1000 * S;
+	for (i = 0; i < 600; i++) {
+		reap_started(&r, now);
+		now += lives[i % 6] * MS;
+		next = reap_died(&r, SIGNALED(SIGKILL), now, text,
+		    sizeof(text));
+		assert_true(next <= now + 100 * MS);
+		now = next;
+	}
+}
+
 /* A role may have a shorter longest wait. */
 static void
 test_most(void **state)
@@ -175,6 +197,7 @@ main(void)
 	const struct CMUnitTest	 tests[] = {
 		cmocka_unit_test(test_backoff),
 		cmocka_unit_test(test_backoff_kept),
+		cmocka_unit_test(test_uneven),
 		cmocka_unit_test(test_most),
 		cmocka_unit_test(test_excused),
 		cmocka_unit_test(test_sigsys),
