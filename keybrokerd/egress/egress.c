@@ -160,6 +160,12 @@ egress_dial(uint32_t cookie)
 	return say(&dial, &m);
 }
 
+int
+egress_dials(void)
+{
+	return dial.in != NULL;
+}
+
 void
 egress_upstream(uint32_t link, int up, int end, const char *text)
 {
@@ -267,7 +273,6 @@ static void
 no_dial(void)
 {
 	log_warnx("dial is gone");
-	lane_undialled();
 }
 
 static void
@@ -282,6 +287,8 @@ peer(int role, int fd)
 	orphaned = 0;
 	msglink_init(&w->own, fd, role == ROLE_BROKER ? EGRESS_DONES : 0);
 	wire_start(w, &w->own);
+	if (w == &dial)
+		lane_redial();
 }
 
 static int

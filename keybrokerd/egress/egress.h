@@ -266,8 +266,8 @@ void	 lane_close(struct lane *, const char *why);
 void	 lane_reap(void);
 /* The broker is gone: ends every lane without a RELEASE. */
 void	 lane_orphans(void);
-/* dial is gone: no lane waits for it any more. */
-void	 lane_undialled(void);
+/* Another dial: whoever waits for a connection asks once more. */
+void	 lane_redial(void);
 /* A lane without a worker, for the broker's own call of no body. */
 struct lane *lane_probe(uint32_t id, uint64_t no);
 /* RELEASE, DROP, EG_CUT of this lane. */
@@ -371,8 +371,9 @@ struct event *egress_event(int fd, short what, event_callback_fn, void *);
  */
 struct mask_key *egress_key(const uint8_t *, size_t);
 void	 egress_unkey(struct mask_key *);
-/* CONNECT to dial; -1 if there is no dial. */
+/* CONNECT to dial; -1 if there is none: lane_redial comes with the next. */
 int	 egress_dial(uint32_t cookie);
+int	 egress_dials(void);	/* true if there is a dial */
 void	 egress_done(const struct release *, const struct exchange *, int end,
 	    int closer, uint64_t up, const uint8_t *shaup, const char *text);
 /* The same words as DONE, of a call that is parked. */

@@ -151,18 +151,15 @@ lane_orphans(void)
 }
 
 void
-lane_undialled(void)
+lane_redial(void)
 {
-	struct lane	*l, *next;
+	struct lane	*l;
 	size_t		 i;
 
 	for (i = 0; i < BUCKETS; i++)
-		for (l = LIST_FIRST(&table[i]); l != NULL; l = next) {
-			next = LIST_NEXT(l, entry);
+		LIST_FOREACH(l, &table[i], entry)
 			if (l->state == LANE_DIALLING)
-				lane_failed(l, END_CONNECT,
-				    "the process that dials is gone");
-		}
+				(void)egress_dial(l->id);
 }
 
 static int
@@ -584,10 +581,9 @@ lane_connect(struct lane *l)
 		return;
 	l->state = LANE_DIALLING;
 	l->born = poll_now();
-	if (egress_dial(l->id) == -1)
-		no_connection(l, END_CONNECT, "nothing can be dialled");
-	else
-		lane_arm(l);
+	/* Without a dial it waits for the next one, see lane_redial. */
+	(void)egress_dial(l->id);
+	lane_arm(l);
 }
 
 void
@@ -675,7 +671,8 @@ on_timer(int fd, short what, void *arg)
 	l->armed = UINT64_MAX;
 	now = poll_now();
 	if (l->state == LANE_DIALLING && now >= l->born + EGRESS_DIAL)
-		lane_failed(l, END_TIMEOUT, "no connection in time");
+		lane_failed(l, END_TIMEOUT, egress_dials() ?
+		    "no connection in time" : "nothing can be dialled");
 	else if (l->state == LANE_UP && l->x == NULL && now >= due(l))
 		lane_disconnect(l, END_OK, "retired");
 	if (!l->dead && l->x != NULL)

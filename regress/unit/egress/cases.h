@@ -40,6 +40,7 @@ void	 early_answer(void **);
 void	 replayed(void **);
 void	 not_replayed(void **);
 void	 many(void **);
+void	 undialled(void **);
 void	 unmatched(void **);
 void	 bad_frames(void **);
 void	 other_destination(void **);

@@ -67,6 +67,7 @@ main(void)
 		CASE(replayed),
 		CASE(not_replayed),
 		CASE(many),
+		CASE(undialled),
 		CASE(unmatched),
 		CASE(bad_frames),
 		CASE(other_destination),

@@ -242,6 +242,50 @@ many(void **state)
 	}
 }
 
+/* Calls that need a connection wait for the next dial, in whatever order. */
+void
+undialled(void **state)
+{
+	struct call	 c;
+	struct seen	 s;
+	uint32_t	 id[3];
+	int		 w[3], p, i;
+
+	(void)state;
+	/* One had a connection, one was never dialled, one comes later. */
+	w[0] = rig_link(&rig, &id[0]);
+	p = rig_accept(&rig);
+	rig_undial(&rig);
+	close(p);
+	w[1] = rig_link(&rig, &id[1]);
+	for (i = 0; i < 2; i++) {
+		broker_call(&rig, &c, id[i], 1, body, BODY);
+		broker_release(&rig, &c);
+		worker_open(w[i], 1, BODY);
+		worker_body(w[i], body, BODY);
+	}
+	assert_true(rig_quiet(&rig, 200));
+	rig_dial(&rig);
+	w[2] = rig_link(&rig, &id[2]);
+	broker_call(&rig, &c, id[2], 1, body, BODY);
+	broker_release(&rig, &c);
+	worker_open(w[2], 1, BODY);
+	worker_body(w[2], body, BODY);
+	for (i = 0; i < 3; i++) {
+		p = rig_accept(&rig);
+		provider_request(p, raw, sizeof(raw), BODY);
+		provider_write(p, TEXT(ANSWER));
+		close(p);
+	}
+	for (i = 0; i < 3; i++) {
+		worker_read(w[i], &s);
+		assert_int_equal(s.end, END_OK + 1);
+		worker_forget(&s);
+		close(w[i]);
+	}
+	broker_done(&rig, 3);
+}
+
 /* RELEASE that can find no body; each has its one DONE. */
 void
 unmatched(void **state)

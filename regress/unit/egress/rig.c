@@ -213,45 +213,63 @@ rig_listen(struct rig *r)
 }
 
 void
+rig_undial(struct rig *r)
+{
+	int	 status;
+
+	msglink_close(&r->ctl_d);
+	kill(r->dial, SIGKILL);
+	waitpid(r->dial, &status, 0);
+}
+
+void
+rig_dial(struct rig *r)
+{
+	int	 d[2], ed[2];
+
+	assert_int_equal(msg_pair(d), 0);
+	assert_int_equal(msg_pair(ed), 0);
+	r->dial = fork();
+	if (r->dial == 0) {
+		close(d[0]);
+		close(ed[0]);
+		close(ed[1]);
+		close(r->ctl_e.fd);
+		close(r->broker.fd);
+		close(r->listener);
+		run_dial(d[1], r->policy);
+	}
+	close(d[1]);
+	msglink_init(&r->ctl_d, d[0], 0);
+	peer(&r->ctl_e, ROLE_DIAL, 0, ed[0]);
+	peer(&r->ctl_d, ROLE_EGRESS, (int)r->which, ed[1]);
+}
+
+void
 rig_start(struct rig *r, enum rig_provider which, const char *pem)
 {
-	int	 e[2], d[2], b[2], ed[2], policy, extra;
+	int	 e[2], b[2], extra;
 
 	memset(r, 0, sizeof(*r));
+	r->which = which;
 	rig_listen(r);
-	policy = blob(r);
+	r->policy = blob(r);
 	extra = rig_memfd(pem, strlen(pem));
 	assert_int_equal(msg_pair(e), 0);
-	assert_int_equal(msg_pair(d), 0);
 	assert_int_equal(msg_pair(b), 0);
-	assert_int_equal(msg_pair(ed), 0);
 	r->egress = fork();
 	if (r->egress == 0) {
 		close(e[0]);
 		close(b[0]);
 		close(b[1]);
-		close(d[0]);
 		close(r->listener);
-		run_egress(e[1], policy, extra, which, pem);
-	}
-	r->dial = fork();
-	if (r->dial == 0) {
-		close(d[0]);
-		close(e[0]);
-		close(b[0]);
-		close(b[1]);
-		close(r->listener);
-		run_dial(d[1], policy);
+		run_egress(e[1], r->policy, extra, which, pem);
 	}
 	close(e[1]);
-	close(d[1]);
-	close(policy);
 	close(extra);
 	msglink_init(&r->ctl_e, e[0], 0);
-	msglink_init(&r->ctl_d, d[0], 0);
 	msglink_init(&r->broker, b[0], 0);
-	peer(&r->ctl_e, ROLE_DIAL, 0, ed[0]);
-	peer(&r->ctl_d, ROLE_EGRESS, which, ed[1]);
+	rig_dial(r);
 	peer(&r->ctl_e, ROLE_BROKER, 0, b[1]);
 }
 
@@ -281,6 +299,7 @@ rig_stop(struct rig *r)
 	msglink_close(&r->broker);
 	if (r->listener != -1)
 		close(r->listener);
+	close(r->policy);
 	ended(r->egress, "egress");
 	ended(r->dial, "dial");
 }

@@ -34,7 +34,8 @@ struct done {
 struct rig {
 	pid_t		 egress, dial;
 	struct msglink	 ctl_e, ctl_d, broker;
-	int		 listener;
+	enum rig_provider which;
+	int		 listener, policy;
 	uint16_t	 port;
 	uint32_t	 links;
 	struct done	 done;
@@ -57,6 +58,9 @@ struct seen {
 int	 rig_memfd(const void *, size_t);
 void	 rig_start(struct rig *, enum rig_provider, const char *pem);
 void	 rig_stop(struct rig *);
+/* dial dies; another one starts. */
+void	 rig_undial(struct rig *);
+void	 rig_dial(struct rig *);
 void	 rig_listen(struct rig *);
 /* A new link: the worker's end. */
 int	 rig_link(struct rig *, uint32_t *id);
