@@ -38,8 +38,8 @@ for role in worker egress broker ledger dial export; do
 	p99=$(sort -n "$D/back.$role" | awk '{ a[NR] = $1 } END { i = int(NR * 0.99 + 0.5); print a[i < 1 ? 1 : i] }')
 	[ "$k" -ge $((kills / 6 - 1)) ]; ok $? "$role killed $k times, serving again after at most $p99 ms (p99)"
 done
-# The target is a second at p99; it is printed, and only coming back is judged.
-most=60000
+# The target is a second at p99; on a busy machine five are judged.
+most=5000
 p99=$(cat "$D"/back.* | sort -n | awk '{ a[NR] = $1 } END { i = int(NR * 0.99 + 0.5); print a[i < 1 ? 1 : i], a[int((NR + 1) / 2)], a[NR] }')
 [ "${p99%% *}" -le $most ]; ok $? "service back: p99, p50, most: $p99 ms (target 1000 at p99)"
 is "$(chat gpt-4o-mini after -o "$D/after" -w '%{http_code} ') $(head -c 300 "$D/after")" \
