@@ -368,12 +368,16 @@ int
 keyd_once(struct keyd *k)
 {
 	struct sigaction	 sa;
+	sigset_t		 set;
 
-	signals();
+	k->poll = poll_new(KEYD_KIDS * 2 + 9);
+	signals(k->poll);
 	memset(&sa, 0, sizeof(sa));
 	sa.sa_handler = on_signal;
 	sigaction(SIGINT, &sa, NULL);
-	k->poll = poll_new(KEYD_KIDS * 2 + 9);
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	poll_signals(k->poll, &set);
 	roles_init(k);
 	tlspair_init(k);
 	k->blobfd = -1;
