@@ -244,7 +244,7 @@ key_readable(void *arg, int fd, short revents)
 	(void)revents;
 	p = arg;
 	if (msglink_read(&p->key, 16, key_message, p) == -1)
-		poll_events(p->poll, p->key.fd, 0);
+		poll_del(p->poll, p->key.fd);
 }
 
 static void
