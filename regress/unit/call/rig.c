@@ -315,7 +315,7 @@ put_behind(struct msgw *w, const struct rig_ledger *l, uint8_t kind,
 	const struct rig_row	*row;
 	uint32_t		 looked;
 
-	for (looked = 0; rows > 0; looked++) {
+	for (looked = 0; rows > 0 && w->len < MSG_MAX - 1024; looked++) {
 		row = row_behind(l, kind, id);
 		if (row == NULL) {
 			id[0] = '\0';
