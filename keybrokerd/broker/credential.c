@@ -113,8 +113,7 @@ single_store(struct value *v, struct secret **s)
 	len = secret_len(*s);
 	/* The vault key's form is exact: a newline is the file's alone. */
 	if (len > 0 && secret_bytes(*s)[len - 1] == '\n' &&
-	    strcmp(v->name, vault_name) != 0 &&
-	    strcmp(v->name, vault_previous_name) != 0)
+	    strcmp(v->name, vault_name) != 0)
 		len--;
 	v->bad = (uint8_t)credential_bad(secret_bytes(*s), len);
 	if (v->bad || len == 0) {
