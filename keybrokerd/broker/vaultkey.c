@@ -383,8 +383,8 @@ start_failed(struct broker *b, const struct kms_answer *a, struct outbox *o)
 
 	vk = b->vk;
 	if (!may_pass(b, a))
-		vaultkey_refuse(VAULTKEY_EXIT_CONFIG, "vault key: %s: %s (%s)",
-		    b->kmsconf.uri, a->text, kmslink_class(a->class));
+		vaultkey_refuse(VAULTKEY_EXIT_CONFIG, "vault key: %s (%s)",
+		    a->text, kmslink_class(a->class));
 	waiting(b, a->class, a->text, o);
 	wait = vaultcheck_delay(b, RETRY_BASE, vk->tries++, RETRY_CAP);
 	if (a->class == KC_THROTTLED && a->wait * NS_MS > wait)
