@@ -333,6 +333,7 @@ vaultkey_again(struct broker *b)
 		return;
 	vk->scanned = 0;
 	vk->what = VKF_NONE;
+	vk->ignore = kmslink_busy(b->kms) != 0;
 }
 
 /* ---- trouble at the start ------------------------------------------------ */
@@ -516,6 +517,12 @@ start_answer(struct broker *b, struct kms_answer *a, struct outbox *o)
 static void
 answered(struct broker *b, struct kms_answer *a, struct outbox *o)
 {
+	if (b->vk->ignore) {
+		/* the answer to what the rows of before made us ask */
+		b->vk->ignore = 0;
+		b->vk->due = b->now;
+		return;
+	}
 	switch (b->vk->what) {
 	case VKF_START:
 		start_answer(b, a, o);

@@ -69,6 +69,7 @@ struct vaultkey {
 	uint8_t		 rotate_next;	/* behind the check under way */
 	uint8_t		 second;	/* TAPPASS_VAULT_DEK is in next, too */
 	uint8_t		 rewrap;	/* wrapped by an old version of the KEK */
+	uint8_t		 ignore;	/* the answer that comes is not wanted */
 	uint8_t		 stale;		/* a record is under a previous key */
 	struct vaultkey_row row;	/* in force, or going to be */
 	struct vaultkey_row next;	/* of a new key or copy */

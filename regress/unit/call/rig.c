@@ -16,6 +16,7 @@
 #define FD_VAULT	1001
 #define FD_OPENAI	1002
 #define FD_LINK		1003
+#define FD_PREVIOUS	1004
 
 static struct rig	*current;
 
@@ -44,8 +45,8 @@ source(void *arg, int fd, int map, uint64_t off, void *buf, size_t len)
 
 	(void)arg;
 	(void)map;
-	s = fd == FD_VAULT ? "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=" :
-	    current->openai;
+	s = fd == FD_VAULT ? current->vault : fd == FD_PREVIOUS ?
+	    current->previous : current->openai;
 	n = strlen(s);
 	if (off >= n)
 		return 0;
@@ -652,14 +653,18 @@ rig_broker(struct rig *r)
 	msg_put_u8(&w, 1);
 	msg_put_u8(&w, 0);
 	msg_put_str(&w, "");
-	msg_put_str(&w, "");
-	msg_put_blob(&w, "", 0);
-	msg_put_u32(&w, 600);
-	msg_put_u32(&w, 0);
-	msg_put_u32(&w, 0);
+	msg_put_str(&w, r->uri);
+	msg_put_blob(&w, r->dek, strlen(r->dek));
+	msg_put_u32(&w, r->check);
+	msg_put_u32(&w, r->stale);
+	msg_put_u32(&w, r->start);
 	msg_put_u8(&w, 0);
 	rig_send(r, FROM_PARENT, 0, &w, -1);
-	send_source(r, SRC_ENV, vault, FD_VAULT, 44);
+	if (r->vault[0] != '\0')
+		send_source(r, SRC_ENV, vault, FD_VAULT, strlen(r->vault));
+	if (r->previous[0] != '\0')
+		send_source(r, SRC_ENV, "TAPPASS_VAULT_KEY_PREVIOUS",
+		    FD_PREVIOUS, strlen(r->previous));
 	if (r->openai[0] != '\0')
 		rig_credential(r, r->openai);
 	msg_open(&w, M_POLICY);
@@ -671,7 +676,7 @@ rig_broker(struct rig *r)
 }
 
 struct rig *
-rig_new(void)
+rig_begin(void)
 {
 	static int	 pooled;
 	struct rig	*r;
@@ -688,7 +693,19 @@ rig_new(void)
 	tree_init(&r->led.tree);
 	tree_root(&r->led.tree, r->led.root);
 	strlcpy(r->openai, RIG_CANARY, sizeof(r->openai));
+	strlcpy(r->vault, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+	    sizeof(r->vault));
+	r->check = 600;
 	make_blob(r);
+	return r;
+}
+
+struct rig *
+rig_new(void)
+{
+	struct rig	*r;
+
+	r = rig_begin();
 	rig_broker(r);
 	rig_hello(r);
 	rig_settle(r);

@@ -61,6 +61,10 @@ struct rig {
 	char		 token[TOKEN_SIZE];
 	char		 key[TOKEN_ID + 1];
 	char		 openai[64];	/* value of OPENAI_API_KEY, "" none */
+	char		 vault[64];	/* of TAPPASS_VAULT_KEY, "" none */
+	char		 previous[64];	/* of TAPPASS_VAULT_KEY_PREVIOUS */
+	char		 uri[128], dek[512];	/* of the KMS; "" none */
+	uint32_t	 check, stale, start;	/* CONFIG's, seconds */
 	uint8_t		*blob;
 	size_t		 bloblen;
 	size_t		 nout;		/* seen items below this */
@@ -69,6 +73,8 @@ struct rig {
 	void		*arg;
 };
 
+/* An empty ledger and no broker yet; rig_broker, rig_hello follow. */
+struct rig	*rig_begin(void);
 /* A broker that has recovered on an empty log and committed that. */
 struct rig	*rig_new(void);
 /* The same on the ledger's state of an earlier life, not yet committed. */
