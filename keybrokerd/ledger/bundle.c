@@ -94,6 +94,33 @@ bundle_init(struct bundle *b, int dir, const struct head *h)
 }
 
 /* ---- writing ---- */
+/* Names that appeared become durable, a directory at a time. */
+static int
+flush_names(struct bundle *b)
+{
+	while (b->nfresh > 0)
+		if (outfile_sync(b->dir, b->fresh[--b->nfresh]) == -1)
+			return failed(b, b->fresh[b->nfresh]);
+	return 0;
+}
+
+/* A name appeared: one of each directory is remembered until flush_names. */
+static int
+named(struct bundle *b, const char *path)
+{
+	size_t	 i, len;
+
+	len = (size_t)(strrchr(path, '/') - path) + 1;
+	for (i = 0; i < b->nfresh; i++)
+		if (strncmp(b->fresh[i], path, len) == 0 &&
+		    strchr(b->fresh[i] + len, '/') == NULL)
+			return 0;
+	if (b->nfresh == BUNDLE_DIRS && flush_names(b) == -1)
+		return -1;
+	strlcpy(b->fresh[b->nfresh++], path, sizeof(b->fresh[0]));
+	return 0;
+}
+
 static int
 put_tile(struct bundle *b, unsigned int level)
 {
@@ -103,7 +130,7 @@ put_tile(struct bundle *b, unsigned int level)
 	if (outfile_put(b->dir, path, b->tile[level],
 	    (size_t)b->width[level] * TILE_HASH) == -1)
 		return failed(b, path);
-	return 0;
+	return named(b, path);
 }
 
 /* A hash into the tile of its level; full ones are written and go up. */
@@ -136,7 +163,7 @@ close_bundle(struct bundle *b)
 {
 	if (outfile_close(&b->out) == -1)
 		return failed(b, b->out.path);
-	return 0;
+	return named(b, b->out.path);
 }
 
 static int
@@ -275,8 +302,9 @@ put_notes(struct bundle *b, struct store *s, struct head *h)
 	close(fd);
 	if (r == -1)
 		return -1;
-	/* its fsync of the directory makes both names durable */
-	if (outfile_put(b->dir, TILE_CHECKPOINT, h->note, h->notelen) == -1)
+	/* one flush of the directory makes both names durable */
+	if (outfile_put(b->dir, TILE_CHECKPOINT, h->note, h->notelen) == -1 ||
+	    outfile_sync(b->dir, TILE_CHECKPOINT) == -1)
 		return failed(b, TILE_CHECKPOINT);
 	return 0;
 }
@@ -325,7 +353,8 @@ bundle_export(struct bundle *b, struct store *s, struct head *h)
 	next = *h;
 	if (put_entries(b, s, &next) == -1 ||
 	    put_partial(b, h->exported, h->tree.size) == -1 ||
-	    put_notes(b, s, &next) == -1)
+	    /* no checkpoint before what it is a checkpoint of */
+	    flush_names(b) == -1 || put_notes(b, s, &next) == -1)
 		return -1;
 	next.exported = h->tree.size;
 	if (store_begin(s) == -1 || head_put_export(s, &next) == -1 ||

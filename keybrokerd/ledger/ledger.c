@@ -22,6 +22,8 @@
 #define QUIET	NS_S		/* ... anything that can wait */
 #define PARTIAL	(10 * NS_S)	/* between exports of less than a bundle */
 #define LOW	20		/* low space: less than 1/20 is free */
+#define COPIES	4		/* of a batch: log, database, bundle, tiles */
+#define COMMIT	65536		/* and whole pages, files of less than one */
 #define DELTA	(MSG_MAX - 5)	/* bytes of a piece */
 
 /*
@@ -114,16 +116,35 @@ ledger_send(struct ledger *l, struct msgw *w)
 	return push(l);
 }
 
-/* Free bytes, and whether they are few. */
+/* Free bytes; and whether they are few, how far off that is. */
 static uint64_t
-space(const struct ledger *l, uint8_t *low)
+space(struct ledger *l)
 {
 	struct statvfs	 v;
+	fsblkcnt_t	 few;
 
 	if (fstatvfs(l->dbdir, &v) == -1)
 		ledger_storage("the file system does not answer");
-	*low = v.f_bavail < v.f_blocks / LOW;
+	few = v.f_blocks / LOW;
+	l->low = v.f_bavail < few;
+	l->spare = l->low ? 0 : (uint64_t)(v.f_bavail - few) * v.f_frsize / 2;
+	l->looked = poll_now();
 	return (uint64_t)v.f_bavail * v.f_frsize;
+}
+
+/*
+ * After a commit of so many bytes.  The file system is asked once a second,
+ * and each time that half of what was to spare may be used up.
+ */
+static void
+weigh(struct ledger *l, size_t bytes)
+{
+	uint64_t	 used;
+
+	used = (uint64_t)bytes * COPIES + COMMIT;
+	l->spare = used < l->spare ? l->spare - used : 0;
+	if (l->spare == 0 || poll_now() - l->looked >= NS_S)
+		(void)space(l);
 }
 
 static int
@@ -131,12 +152,12 @@ send_hello(struct ledger *l)
 {
 	const struct head	*h;
 	struct msgw		 w;
-	uint8_t			 low, range[TREE_PACKED];
+	uint8_t			 range[TREE_PACKED];
 	uint64_t		 bytes;
 	ssize_t			 len;
 
 	h = &l->head;
-	bytes = space(l, &low);
+	bytes = space(l);
 	len = tree_pack(&h->tree, range, sizeof(range));
 	msg_open(&w, M_HELLO);
 	msg_put_u64(&w, h->tree.size);
@@ -144,7 +165,7 @@ send_hello(struct ledger *l)
 	msg_put_raw(&w, h->leaf, TREE_HASH);
 	msg_put_u64(&w, h->batch);
 	msg_put_u64(&w, bytes);
-	msg_put_u8(&w, low);
+	msg_put_u8(&w, l->low);
 	msg_put_blob(&w, range, (size_t)len);
 	msg_put_blob(&w, h->note, h->notelen);
 	return ledger_send(l, &w);
@@ -250,16 +271,15 @@ static int
 send_committed(struct ledger *l)
 {
 	struct msgw	 w UNSET;
-	uint8_t		 low, note[SHA256_LEN];
+	uint8_t		 note[SHA256_LEN];
 
-	(void)space(l, &low);
 	sha256_buf(l->head.note, l->head.notelen, note);
 	msg_open(&w, M_COMMITTED);
 	msg_put_u64(&w, l->head.batch);
 	msg_put_u64(&w, l->head.tree.size);
 	msg_put_raw(&w, l->head.root, TREE_HASH);
 	msg_put_raw(&w, note, sizeof(note));
-	msg_put_u8(&w, low);
+	msg_put_u8(&w, l->low);
 	return ledger_send(l, &w);
 }
 
@@ -295,6 +315,7 @@ commit(struct ledger *l)
 		fatalx("BATCH: %s", l->store.why);
 	if (r == APPLY_STORAGE)
 		ledger_storage(l->store.why);
+	weigh(l, l->runlen);
 	(void)send_committed(l);
 	l->last = poll_now();
 	after_commit(l);
@@ -346,8 +367,13 @@ message(void *arg, struct msgr *m, int fd)
 int
 ledger_read(struct ledger *l)
 {
-	return msglink_read(&l->broker, TURN_MESSAGES, message, l) == -1 ?
-	    -1 : 0;
+	int	 n;
+
+	/* behind a whole batch there is nothing: the broker waits for us */
+	do
+		n = msglink_read(&l->broker, 1, message, l);
+	while (n > 0 && l->runindex > 0);
+	return n == -1 ? -1 : 0;
 }
 
 /* ---- when nothing waits ---- */

@@ -38,7 +38,7 @@
 #define LEDGER_NOTE	8192		/* bytes of a note that we keep */
 #define LEDGER_WAL	1024		/* frames: 4 MiB, then it is reset */
 #define LEDGER_IDLE_WAL	256		/* frames that are worth it when idle */
-#define LEDGER_BUSY	1024		/* entries that wait for their bundle */
+#define LEDGER_BUSY	2048		/* entries that wait for their bundle */
 #define LEDGER_PAGE	(PAGE_BYTES + STATE_VALUE + 512)
 #define STATE_ID	255
 #define STATE_VALUE	65535
@@ -179,21 +179,27 @@ struct outfile {
 	uint8_t	 buf[65536];
 };
 
-/* Written beside its name; the name appears when all is durable. */
+/* Written beside its name, which appears when all bytes are durable. */
 int	outfile_open(struct outfile *, int dir, const char *path);
 int	outfile_write(struct outfile *, const void *, size_t);
 int	outfile_close(struct outfile *);
 int	outfile_put(int dir, const char *path, const void *, size_t);
+/* Makes the names in the directory of path durable. */
+int	outfile_sync(int dir, const char *path);
 /* Whole file; its length, -1 with errno (EFBIG). */
 ssize_t	outfile_load(int dir, const char *path, void *, size_t);
 
 /* ---- bundle.c: the body of the log ---- */
+#define BUNDLE_DIRS	8
+
 struct bundle {
 	int		 dir;
 	struct outfile	 out;
 	unsigned int	 width[TILE_LEVEL_MAX + 1];
 	uint64_t	 index[TILE_LEVEL_MAX + 1];
 	uint8_t		 tile[TILE_LEVEL_MAX + 1][TILE_WIDTH * TILE_HASH];
+	char		 fresh[BUNDLE_DIRS][TILE_PATH];	/* see named() */
+	size_t		 nfresh;
 	char		 why[256];
 };
 
@@ -239,6 +245,9 @@ struct ledger {
 	uint8_t		*page;		/* the rows of one PAGED */
 	uint64_t	 last;		/* boot ns of the last batch */
 	uint64_t	 exported;	/* ... of the last export */
+	uint64_t	 looked;	/* ... when space was looked at */
+	uint64_t	 spare;		/* bytes before that is due again */
+	uint8_t		 low;		/* little space was left then */
 };
 
 /*

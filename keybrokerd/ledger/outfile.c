@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Files below the export directory.  A name appears when its bytes are
- * durable, and stays after a power cut: write aside, fsync, rename, fsync the
- * directory.  Links are not followed; names are made by us.
+ * durable: write aside, fsync, rename.  It stays after a power cut once its
+ * directory was flushed, which is the caller's to ask for (outfile_sync):
+ * many names share one.  Links are not followed; names are made by us.
  */
 #include <sys/stat.h>
 
@@ -135,30 +136,36 @@ outfile_write(struct outfile *f, const void *data, size_t len)
 int
 outfile_close(struct outfile *f)
 {
-	char	 dir[TILE_PATH], name[TILE_PATH + 8];
+	char	 name[TILE_PATH + 8];
 
 	aside(f->path, name);
-	parent(f->path, dir);
 	if (write_all(f->fd, f->buf, f->have) == -1 || fsync(f->fd) == -1)
 		return -1;
 	if (close(f->fd) == -1)
 		return -1;
 	f->fd = -1;
-	if (renameat(f->dir, name, f->dir, f->path) == -1)
-		return -1;
-	return sync_dir(f->dir, dir);
+	return renameat(f->dir, name, f->dir, f->path);
 }
 
 int
 outfile_put(int dir, const char *path, const void *p, size_t len)
 {
-	struct outfile	 f;
+	struct outfile	 f UNSET;
 
 	if (outfile_open(&f, dir, path) == -1)
 		return -1;
 	if (outfile_write(&f, p, len) == -1)
 		return -1;
 	return outfile_close(&f);
+}
+
+int
+outfile_sync(int dir, const char *path)
+{
+	char	 name[TILE_PATH];
+
+	parent(path, name);
+	return sync_dir(dir, name);
 }
 
 ssize_t
