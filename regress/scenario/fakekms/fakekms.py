@@ -161,6 +161,7 @@ class H(BaseHTTPRequestHandler):
         self.mode = self.fault
         self.fault = self.fault.split("~")[0]
         self.raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        time.sleep(float(opts.get("D", 0)) / 1000)
         with lock:
             seen.append((self.mode, self.command, self.rest, dict(self.headers), self.raw.decode("latin1")))
         if self.fault.startswith("skew"):
