@@ -21,8 +21,9 @@
 #define PATIENCE	60	/* s, where the configuration does not say */
 
 /*
- * The ledger made a database before the KMS said no.  Nobody has written to it:
- * without a key the broker does not, and the lock is ours.
+ * The ledger made a database before the KMS said no, and the broker ended with
+ * that: it writes nothing without a key.  The lock is ours.  Something in the
+ * export directory says that this is not so, and then the database stays.
  */
 static void
 forget_database(struct keyd *k)
@@ -31,6 +32,9 @@ forget_database(struct keyd *k)
 	    "ledger/ledger.db-wal", "ledger/ledger.db-shm" };
 	size_t				 i;
 
+	if (faccessat(k->statefd, "export/checkpoint", F_OK,
+	    AT_SYMLINK_NOFOLLOW) == 0)
+		return;
 	for (i = 0; i < nitems(names); i++)
 		if (unlinkat(k->statefd, names[i], 0) == -1 && errno != ENOENT)
 			log_warn("%s/%s", k->args.statedir, names[i]);
@@ -53,9 +57,9 @@ from_kms(struct keyd *k)
 	if (keyplace_choose(k, 0) == -1)
 		return EX_CONFIG;
 	code = keyd_once(k);
-	if (!k->ready && !k->keymade)
+	if (!k->inited && (code == EX_TEMPFAIL || code == EX_CONFIG))
 		forget_database(k);
-	if (code == 0 && !k->ready && !k->keymade)
+	if (code == 0 && !k->inited)
 		code = 1;
 	if (code != 0)
 		return code;

@@ -135,7 +135,8 @@ struct keyd {
 	char		 dek[KMS_DEK_MAX + 1];	/* TAPPASS_VAULT_DEK, wrapped */
 	char		 waiting[REASON_MAX];	/* on whom the start waits, or "" */
 	int		 init;			/* keybrokerd init */
-	int		 keymade;		/* and dek is what it made */
+	int		 keymade;		/* dek is what this life made */
+	int		 inited;		/* init: all of it is durable */
 	size_t		 bloblen;
 	int		 cafd, lockfd, statefd, exportfd;
 	int		 ctlfd;

@@ -111,9 +111,10 @@ on_serving(struct keyd *k, struct msgr *m)
 	k->ready = 1;
 	k->step = NULL;
 	k->step_deadline = 0;
-	if (k->init)
+	if (k->init) {
+		k->inited = 1;
 		keyd_stop(k, 0);
-	else if (msg_send(&k->proxyd, &w, -1) == -1)
+	} else if (msg_send(&k->proxyd, &w, -1) == -1)
 		log_warn("KP_READY");
 }
 
@@ -162,8 +163,10 @@ on_keymade(struct keyd *k, struct msgr *m)
 	memcpy(k->dek, p, len);
 	k->dek[len] = '\0';
 	k->keymade = 1;
-	if (k->init)
+	if (k->init) {
+		k->inited = 1;
 		keyd_stop(k, 0);
+	}
 }
 
 /* A provider refused the value of this variable: is there another one? */
