@@ -21,6 +21,7 @@ eval { while (defined $s->recv(my $m, 4096)) {
 	last;
 } };
 alarm 0;
+select undef, undef, undef, 0.5;	# the other worker comes up too
 kill TERM => $pid;
 waitpid $pid, 0;
 print "$ms\n";
