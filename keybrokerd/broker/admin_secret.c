@@ -494,7 +494,7 @@ admin_secret_probed(struct broker *b, struct call *c)
 	strlcpy(a.actor, q->actor, sizeof(a.actor));
 	hex_of(c->fprint, hex);
 	snprintf(status, sizeof(status), "%u", c->here & CH_DONE ?
-	    c->done.status : 0);
+	    c->done.status : 0U);
 	f[0] = q->name;
 	f[1] = hex;
 	f[2] = verdict(c);

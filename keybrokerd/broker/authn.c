@@ -258,7 +258,7 @@ authn_fail(struct authn_fails *f, enum authn_result r, const char *source,
 	char	 name[AUTHN_SOURCE];
 	size_t	 i;
 
-	for (i = 0; source[i] != '\0' && i < sizeof(name) - 1; i++)
+	for (i = 0; i < sizeof(name) - 1 && source[i] != '\0'; i++)
 		name[i] = source[i] > ' ' && source[i] <= '~' ? source[i] :
 		    '?';
 	name[i] = '\0';

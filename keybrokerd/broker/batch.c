@@ -78,7 +78,9 @@ batch_free(struct broker *b)
 	size_t		 at;
 
 	q = &b->batch;
-	for (at = q->head; q->mem != NULL && at < q->tail;
+	if (q->mem == NULL)	/* and then nothing waits */
+		q->head = q->tail = 0;
+	for (at = q->head; at < q->tail;
 	    at += REC_HEAD + rd32(q->mem + at + 1)) {
 		if (q->mem[at] != 's')
 			continue;

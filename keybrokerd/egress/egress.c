@@ -38,7 +38,7 @@ uint64_t		 egress_held;
 
 static struct event_base	*base;
 static int			 calls, quit, orphaned;
-static LIST_HEAD(, mask_key)	 keys;
+static LIST_HEAD(mask_keys, mask_key)	 keys;
 
 static int	on_parent(struct msgr *, int);
 static int	on_broker(struct msgr *, int);
