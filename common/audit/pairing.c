@@ -83,7 +83,8 @@ grow(struct pairing *p)
 		if (p->slot[i].seq != 0)
 			q.slot[find(&q, p->slot[i].seq)] = p->slot[i];
 	free(p->slot);
-	*p = q;
+	p->slot = q.slot;
+	p->mask = q.mask;
 	return 0;
 }
 

@@ -138,7 +138,7 @@ vlog(enum log_level level, int error, const char *fmt, va_list ap)
 	if (len >= sizeof(raw))
 		len = sizeof(raw) - 1;
 	if (error != 0) {
-		n = snprintf(raw + len, sizeof(raw) - len, ": %s",
+		(void)snprintf(raw + len, sizeof(raw) - len, ": %s",
 		    strerror(error));
 		len = strlen(raw);
 	}
