@@ -52,6 +52,7 @@ X(ADMIN_METRICS,	0x020d, WB, UP, A, 512,  0)			\
 X(ADMIN_SPEND,		0x020e, WB, UP, A, 1024, 0)			\
 X(ADMIN_QUARANTINE,	0x020f, WB, UP, A, 512,  0)			\
 X(ADMIN_VAULT_ROTATE,	0x0210, WB, UP, A, 512,  0)			\
+X(ADMIN_AGENT_EDIT,	0x0211, WB, UP, A, 2048, 0)			\
 X(ADMIN_SECRET_LIST,	0x0220, WB, UP, A, 512, 0)			\
 /* control socket only: the uid was checked by the parent */		\
 X(CTL_HELLO,	0x0301, CTL, UP,   A, 16,   0)				\
@@ -346,7 +347,11 @@ enum proto_provider { PROV_NOKEY, PROV_DOWN, PROV_UP };
  *  AGENT_LIST		str text to look for, u8 exact (it is the agent's name),
  *		  u32 limit (0 all that fit), u64 cursor
  *		  -> rows {agent, description, created ISO, keys, owner,
- *		  framework, scope, deleted ISO or ""}
+ *		  framework, scope, deleted ISO or "", suspended ISO or "",
+ *		  active "1" or "0"}
+ *  AGENT_EDIT		str agent, u8 which (1 description, 2 owner, 4 scope, 8
+ *		  suspended), str description, str owner's e-mail, str scope,
+ *		  u8 suspended -> row as of AGENT_LIST
  *  AGENT_DELETE	str agent -> row {agent, when, keys that end}
  *  KEY_CREATE		str agent, str email, str name, u32 expires days,
  *		  u64 expires wall ms (0 none; control only), u8 make agent,

@@ -37,6 +37,8 @@ static const struct row {
 	{ M_ADMIN_AGENT_CREATE,	0,	admin_agent_create },
 	{ M_ADMIN_AGENT_LIST,	SAFE,	admin_agent_list },
 	{ M_ADMIN_AGENT_DELETE,	SAFE,	admin_agent_delete },
+	/* A suspension works at once, too. */
+	{ M_ADMIN_AGENT_EDIT,	SAFE,	admin_agent_edit },
 	{ M_ADMIN_KEY_CREATE,	0,	admin_key_create },
 	{ M_ADMIN_KEY_LIST,	SAFE,	admin_key_list },
 	/* A revocation works at once, whether or not the disk answers. */

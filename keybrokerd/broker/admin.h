@@ -161,6 +161,7 @@ void		 admin_me(struct admin_ask *);
 void		 admin_agent_create(struct admin_ask *);
 void		 admin_agent_list(struct admin_ask *);
 void		 admin_agent_delete(struct admin_ask *);
+void		 admin_agent_edit(struct admin_ask *);
 /* The agent, made if it is not there; NULL: errno. */
 struct agent	*admin_agent(struct admin_ask *, const char *id, int *made);
 /* One that the caller may look at; NULL: answered by 404. */

@@ -263,6 +263,25 @@ fits(const struct admin_ask *a, const struct filter *f,
 	    strstr(ag->description, f->q) != NULL);
 }
 
+static void
+fill(const struct agent *ag, struct admin_line *l)
+{
+	l->f[0] = ag->id;
+	l->f[1] = ag->description;
+	key_time(ag->created, l->t[2]);
+	l->f[2] = l->t[2];
+	admin_set(l, 3, "%u", ag->keys);
+	l->f[4] = ag->owner;
+	l->f[5] = ag->framework;
+	l->f[6] = ag->scope;
+	key_time(ag->deleted, l->t[7]);
+	l->f[7] = l->t[7];
+	key_time(ag->suspended, l->t[8]);
+	l->f[8] = l->t[8];
+	l->f[9] = ag->suspended == 0 && ag->deleted == 0 ? "1" : "0";
+	l->n = 10;
+}
+
 static int
 agent_line(struct admin_ask *a, const void *arg, uint64_t *at,
     struct admin_line *l)
@@ -277,17 +296,7 @@ agent_line(struct admin_ask *a, const void *arg, uint64_t *at,
 	*at = i;
 	if (ag == NULL)
 		return 0;
-	l->f[0] = ag->id;
-	l->f[1] = ag->description;
-	key_time(ag->created, l->t[2]);
-	l->f[2] = l->t[2];
-	admin_set(l, 3, "%u", ag->keys);
-	l->f[4] = ag->owner;
-	l->f[5] = ag->framework;
-	l->f[6] = ag->scope;
-	key_time(ag->deleted, l->t[7]);
-	l->f[7] = l->t[7];
-	l->n = 8;
+	fill(ag, l);
 	return 1;
 }
 
@@ -310,6 +319,133 @@ admin_agent_list(struct admin_ask *a)
 	for (at = 0; (ag = key_agent_next(a->b->keys, &at)) != NULL;)
 		total += fits(a, &f, ag) != 0;
 	admin_list(a, &page, agent_line, &f, total);
+}
+
+/* ---- change ------------------------------------------------------------- */
+
+#define EDIT_DESCRIPTION	1
+#define EDIT_OWNER		2
+#define EDIT_SCOPE		4
+#define EDIT_SUSPENDED		8
+#define EDIT_ALL		15
+
+/* What AGENT_EDIT says; of which: what differs from what is there. */
+struct edit {
+	uint8_t		 which, suspended;
+	char		 description[ADMIN_FIELD], owner[ADMIN_FIELD];
+	char		 scope[ADMIN_FIELD];
+};
+
+static int
+edit_ok(struct admin_ask *a, const struct edit *e)
+{
+	if ((e->which & EDIT_SCOPE) && !admin_scope_ok(a, e->scope))
+		return 0;
+	if ((e->which & EDIT_DESCRIPTION) &&
+	    key_text_ok(e->description, KEY_DESCR) == -1)
+		admin_fail(a, 400, "invalid_description", "a description is "
+		    "at most %d printable ASCII characters", KEY_DESCR);
+	else if ((e->which & EDIT_OWNER) && e->owner[0] != '\0' &&
+	    key_email_ok(e->owner) == -1)
+		admin_fail(a, 400, "invalid_email", "owner_email is one "
+		    "address of at most %d characters", KEY_EMAIL);
+	else if (batch_waiting(a->b) > OUTCOME_MEMORY)
+		admin_fail(a, 503, "not_ready", "too much waits for the "
+		    "ledger: nothing was changed, ask again");
+	else
+		return 1;
+	return 0;
+}
+
+/* Leaves in which only what is news. */
+static void
+edit_news(struct edit *e, const struct agent *ag)
+{
+	if (strcmp(e->description, ag->description) == 0)
+		e->which &= (uint8_t)~EDIT_DESCRIPTION;
+	if (strcmp(e->owner, ag->owner) == 0)
+		e->which &= (uint8_t)~EDIT_OWNER;
+	if (strcmp(e->scope, ag->scope) == 0)
+		e->which &= (uint8_t)~EDIT_SCOPE;
+	if ((e->suspended != 0) == (ag->suspended != 0))
+		e->which &= (uint8_t)~EDIT_SUSPENDED;
+}
+
+/* The entries, an e-mail address in none of them (audit.md 3.8). */
+static void
+edit_entries(struct admin_ask *a, const struct agent *ag, const struct edit *e)
+{
+	struct admin_change	 c = { .type = ET_ADMIN, .what = "agent.edit",
+	    .kind = "agent" };
+	char			 reason[64];
+
+	c.id = ag->id;
+	snprintf(reason, sizeof(reason), "new:%s%s%s",
+	    e->which & EDIT_DESCRIPTION ? " description" : "",
+	    e->which & EDIT_OWNER ? " owner" : "",
+	    e->which & EDIT_SCOPE ? " scope" : "");
+	c.reason = reason;
+	if (e->which & ~EDIT_SUSPENDED)
+		admin_entry(a, &c);
+	c.reason = NULL;
+	c.what = e->suspended ? "agent.suspend" : "agent.resume";
+	if (e->which & EDIT_SUSPENDED)
+		admin_entry(a, &c);
+}
+
+static void
+edit(struct admin_ask *a, struct agent *ag, struct edit *e)
+{
+	struct admin_line	 l;
+	uint8_t			 row[KEY_ROW];
+
+	edit_news(e, ag);
+	if ((e->which & ~EDIT_SUSPENDED) && key_agent_edit(ag,
+	    e->which & EDIT_DESCRIPTION ? e->description : NULL,
+	    e->which & EDIT_OWNER ? e->owner : NULL,
+	    e->which & EDIT_SCOPE ? e->scope : NULL) == -1) {
+		admin_fail_errno(a);
+		return;
+	}
+	if (e->which & EDIT_SUSPENDED)
+		ag->suspended = e->suspended ? a->b->wall : 0;
+	/* Its calls are refused from here on; those that run end. */
+	if ((e->which & EDIT_SUSPENDED) && e->suspended)
+		call_revoke(a->b, MATCH_AGENT, ag->id, CUT_REVOKED, a->o);
+	if (e->which != 0) {
+		batch_state(a->b, ST_AGENT, ag->id, strlen(ag->id), row,
+		    key_agent_row(ag, row));
+		edit_entries(a, ag, e);
+	}
+	/* Also when nothing was news: it may not be durable yet. */
+	fill(ag, &l);
+	admin_then(a, 200, l.f, l.n, 0);
+}
+
+void
+admin_agent_edit(struct admin_ask *a)
+{
+	struct agent	*ag;
+	struct edit	 e;
+	char		 id[ADMIN_FIELD];
+
+	msg_get_str(a->m, id, sizeof(id));
+	e.which = msg_get_u8(a->m);
+	msg_get_str(a->m, e.description, sizeof(e.description));
+	msg_get_str(a->m, e.owner, sizeof(e.owner));
+	msg_get_str(a->m, e.scope, sizeof(e.scope));
+	e.suspended = msg_get_u8(a->m);
+	if (!admin_parsed(a) || (ag = admin_agent_seen(a, id)) == NULL ||
+	    !edit_ok(a, &e))
+		return;
+	if (ag->deleted != 0)
+		admin_fail(a, 409, "agent_deleted", "agent %s is deleted",
+		    ag->id);
+	else if (e.which == 0 || e.which > EDIT_ALL)
+		admin_fail(a, 400, "nothing_to_change", "name at least one "
+		    "thing to change");
+	else
+		edit(a, ag, &e);
 }
 
 /* ---- the end of one ----------------------------------------------------- */

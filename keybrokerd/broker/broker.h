@@ -209,6 +209,8 @@ int		 decide_text_ok(const struct ask *);
 void		 decide_compose(struct msgw *, uint16_t type, uint64_t no,
 		    const uint8_t id[CALL_ID], uint8_t dialect, enum refusal,
 		    const char *step, const char *detail);
+/* A call that a revocation ends: was it its key's, or its agent's suspension? */
+enum refusal	 decide_revoked(const struct broker *, const struct call *);
 
 /* budget.c: what open calls hold */
 enum refusal	 budget_check(const struct broker *, const char *key,

@@ -111,10 +111,10 @@ settle(struct broker *b, struct call *c)
 
 /* Which words fit what was remembered. */
 static enum refusal
-why_dead(const struct call *c)
+why_dead(const struct broker *b, const struct call *c)
 {
 	if (c->marks & CM_REVOKED)
-		return REFUSE_CUT_REVOKED;
+		return decide_revoked(b, c);
 	if (c->marks & CM_EXPIRED)
 		return REFUSE_CUT_EXPIRED;
 	if (c->marks & CM_EGRESS_LOST)
@@ -329,7 +329,7 @@ revoked_free(struct broker *b, struct call *c, enum call_event ev,
 {
 	enum refusal	 r;
 
-	r = arg->cut == CUT_EXPIRED ? REFUSE_CUT_EXPIRED : REFUSE_CUT_REVOKED;
+	r = arg->cut == CUT_EXPIRED ? REFUSE_CUT_EXPIRED : decide_revoked(b, c);
 	deny_call(b, c, r, AUTHN_OK, NULL);
 	deny(b, c, r, arg->out);
 	end_free(b, c, ev, arg);
@@ -401,7 +401,7 @@ committed(struct broker *b, struct call *c, enum call_event ev,
 		c->marks |= CM_EXPIRED;
 	if (c->marks & DEAD) {
 		tell_drop(b, c, arg->out);
-		fail(b, c, why_dead(c), arg->out);
+		fail(b, c, why_dead(b, c), arg->out);
 		if (c->ask.kind == KIND_LIST)
 			release_row(b, c);
 		else
@@ -456,7 +456,7 @@ end_wait(struct broker *b, struct call *c, enum call_event ev,
 		c->marks |= CM_LATE;
 		deny(b, c, REFUSE_CREDENTIAL, arg->out);
 	} else if (ev == CE_REVOKED)
-		deny(b, c, why_dead(c), arg->out);
+		deny(b, c, why_dead(b, c), arg->out);
 	else if (ev == CE_EGRESS_LOST)
 		fail(b, c, REFUSE_EGRESS, arg->out);
 	settle(b, c);

@@ -92,6 +92,9 @@ static const struct refusal_row refusals[REFUSE_MAX] = {
 	[REFUSE_CREDENTIAL] = { 503, "api_error", "api_error",
 	    "no_credential", "The provider's key is not available at the "
 	    "moment; try again.", 1, 0 },
+	[REFUSE_CUT_SUSPENDED] = { 403, "policy_block", "permission_error",
+	    "policy_block", "Blocked by policy: this agent is suspended.", 0,
+	    1 },
 };
 
 const struct refusal_row *
@@ -294,6 +297,12 @@ check_scope(struct facts *f)
 	enum scope_verdict	 v;
 	size_t			 i;
 
+	if (f->d->who.agent->suspended != 0) {
+		f->d->step = "agent_suspended";
+		snprintf(f->d->detail, sizeof(f->d->detail), "Blocked by "
+		    "policy: agent %s is suspended.", f->d->who.agent->id);
+		return REFUSE_SCOPE;
+	}
 	whose[0] = "key";
 	text[0] = f->d->who.key->scope;
 	whose[1] = "agent";
@@ -479,4 +488,15 @@ decide_compose(struct msgw *w, uint16_t type, uint64_t no,
 	msg_put_str(w, text);
 	msg_put_u32(w, row->retry_after);
 	msg_put_u8(w, row->no_retry);
+}
+
+enum refusal
+decide_revoked(const struct broker *b, const struct call *c)
+{
+	const struct key	*k;
+
+	k = key_find(b->keys, c->key, strlen(c->key));
+	return k != NULL && key_state(k, b->wall) == KEY_LIVE &&
+	    k->agent->suspended != 0 ? REFUSE_CUT_SUSPENDED :
+	    REFUSE_CUT_REVOKED;
 }

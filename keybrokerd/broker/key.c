@@ -161,9 +161,13 @@ key_store_new(void)
 void
 key_store_free(struct keys *k)
 {
+	size_t	 i;
+
 	if (k == NULL)
 		return;
 	clear(&k->keys);
+	for (i = 0; i < k->agents.n; i++)
+		free(((struct agent *)k->agents.item[i].row)->edited);
 	clear(&k->agents);
 	free(k);
 }
@@ -315,6 +319,36 @@ key_agent_add(struct keys *k, const struct agent_new *n)
 }
 
 int
+key_agent_edit(struct agent *a, const char *description, const char *owner,
+    const char *scope)
+{
+	struct agent_new	 n;
+	char			*text, *at;
+
+	n = (struct agent_new){ a->id, description, owner, a->framework, scope,
+	    a->created };
+	n.description = description == NULL ? a->description : description;
+	n.owner = owner == NULL ? a->owner : owner;
+	n.scope = scope == NULL ? a->scope : scope;
+	if (!agent_ok(&n)) {
+		errno = EINVAL;
+		return -1;
+	}
+	text = malloc(strlen(n.description) + strlen(n.owner) +
+	    strlen(n.framework) + strlen(n.scope) + 4);
+	if (text == NULL)
+		return -1;
+	at = text;
+	a->description = keep(&at, n.description);
+	a->owner = keep(&at, n.owner);
+	a->framework = keep(&at, n.framework);
+	a->scope = keep(&at, n.scope);
+	free(a->edited);
+	a->edited = text;
+	return 0;
+}
+
+int
 key_agent_delete(struct agent *a, uint64_t wall)
 {
 	if (a->deleted != 0)
@@ -349,6 +383,9 @@ key_agent_row(const struct agent *a, uint8_t out[KEY_ROW])
 	msg_put_str(&w, a->framework);
 	msg_put_str(&w, a->scope);
 	msg_put_u64(&w, a->deleted);
+	/* a row without it is of one that never was, as all once were */
+	if (a->suspended != 0)
+		msg_put_u64(&w, a->suspended);
 	return row_out(&w, out);
 }
 
@@ -364,12 +401,12 @@ key_agent_load(struct keys *k, const void *id, size_t idlen,
 	    0 };
 	struct agent		*a;
 	struct msgr		 r;
-	uint64_t		 deleted;
+	uint64_t		 deleted, suspended;
 	uint32_t		 no, org;
 	uint8_t			 version;
 
 	owner[0] = framework[0] = scope[0] = '\0';
-	deleted = 0;
+	deleted = suspended = 0;
 	msg_read(&r, 0, value, len);
 	version = msg_get_u8(&r);
 	no = msg_get_u32(&r);
@@ -381,6 +418,8 @@ key_agent_load(struct keys *k, const void *id, size_t idlen,
 		msg_get_str(&r, framework, sizeof(framework));
 		msg_get_str(&r, scope, sizeof(scope));
 		deleted = msg_get_u64(&r);
+		if (!r.bad && r.off < r.len)
+			suspended = msg_get_u64(&r);
 	}
 	if (msg_end(&r) == -1 || version < ROW_FIRST ||
 	    version > ROW_VERSION || no == 0 || idlen >= sizeof(name) ||
@@ -399,6 +438,7 @@ key_agent_load(struct keys *k, const void *id, size_t idlen,
 	a->no = no;
 	a->org = org;
 	a->deleted = deleted;
+	a->suspended = suspended;
 	if (no > k->last_no)
 		k->last_no = no;
 	return 0;

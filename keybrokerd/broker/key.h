@@ -50,11 +50,13 @@ struct agent {
 	uint32_t	 org;
 	uint64_t	 created;
 	uint64_t	 deleted;	/* 0: not; then all its keys are revoked */
+	uint64_t	 suspended;	/* since; 0: not: its calls are refused */
 	uint64_t	 entry;		/* of its deletion, + 1 */
 	uint64_t	 used;		/* in this life; 0: not */
 	uint32_t	 keys;		/* rows that name it, not revoked */
 	struct key_use	 use;
 	const char	*description, *owner, *framework, *scope;	/* in text */
+	char		*edited;	/* instead of text; NULL */
 	char		 id[KEY_AGENT_ID + 1];
 	char		 text[];
 };
@@ -126,6 +128,9 @@ int	 key_agent_load(struct keys *, const void *id, size_t idlen,
 struct agent	*key_agent_find(const struct keys *, const char *id);
 /* Checked grammar is the caller's duty.  NULL: EEXIST ENOSPC ENOMEM EINVAL. */
 struct agent	*key_agent_add(struct keys *, const struct agent_new *);
+/* Other texts, NULL: stays.  -1: EINVAL ENOMEM, and nothing is changed. */
+int	 key_agent_edit(struct agent *, const char *description,
+	    const char *owner, const char *scope);
 /* Marks it; 1 if it was deleted already.  Its name is never used again. */
 int	 key_agent_delete(struct agent *, uint64_t wall);
 /* The row's value (its id is agent->id); its length. */

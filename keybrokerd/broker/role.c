@@ -18,6 +18,8 @@ static const struct role_row rows[] = {
 	    { NO, ALL, OWN, ALL } },
 	{ M_ADMIN_AGENT_DELETE, "agent.delete", "DELETE", "/agents/{id}",
 	    { NO, NO, NO, ALL } },
+	{ M_ADMIN_AGENT_EDIT, "agent.edit", "PATCH", "/agents/{id}",
+	    { NO, NO, NO, ALL } },
 	{ M_ADMIN_KEY_CREATE, "key.create", "POST", DK,
 	    { NO, NO, OWN, ALL } },
 	{ M_ADMIN_KEY_LIST, "key.list", "GET", DK, { NO, ALL, OWN, ALL } },

@@ -73,6 +73,7 @@ tell_cut_worker(struct broker *b, struct call *c, enum proto_cut why,
 	msg_open(&w, M_CUT);
 	msg_put_u64(&w, c->ask.no);
 	msg_put_u8(&w, why);
-	msg_put_str(&w, text[why]);
+	msg_put_str(&w, why == CUT_REVOKED && decide_revoked(b, c) ==
+	    REFUSE_CUT_SUSPENDED ? "This agent is suspended." : text[why]);
 	outbox_send(o, FROM_WORKER, c->worker, &w);
 }

@@ -13,7 +13,8 @@
 static const struct column agent_cols[] = { { "AGENT", "agent" },
     { "DESCRIPTION", "description" }, { "CREATED", "created" },
     { "KEYS", "keys" }, { "OWNER", "owner" }, { "FRAMEWORK", "framework" },
-    { "SCOPE", "scope" } };
+    { "SCOPE", "scope" }, { "DELETED", "deleted" },
+    { "SUSPENDED", "suspended" }, { "ACTIVE", "active" } };
 static const struct column key_cols[] = { { "KEY_ID", "key_id" },
     { "AGENT", "agent" }, { "EMAIL", "email" }, { "NAME", "name" },
     { "CREATED", "created" }, { "EXPIRES", "expires" },
@@ -60,6 +61,33 @@ agent_create(int fd, int json, const char *name, const struct opts *o)
 	return ctl_rows(fd, &w, made, N(made), json);
 }
 
+/* agent set: what is named; the whole scope, if any part of it is. */
+static int
+agent_edit(int fd, int json, const char *name, const struct opts *o, int which,
+    int suspended)
+{
+	struct msgw	 w;
+	char		 scope[SCOPE];
+
+	scope[0] = '\0';
+	if (o != NULL) {
+		opts_scope(o, scope, sizeof(scope));
+		which = (o->description != NULL ? 1 : 0) |
+		    (o->owner != NULL ? 2 : 0) |
+		    (scope[0] != '\0' || o->unscoped ? 4 : 0);
+	}
+	if (which == 0)
+		return 2;
+	ctl_open(&w, M_ADMIN_AGENT_EDIT);
+	msg_put_str(&w, name);
+	msg_put_u8(&w, (uint8_t)which);
+	msg_put_str(&w, o == NULL ? "" : o->description);
+	msg_put_str(&w, o == NULL ? "" : o->owner);
+	msg_put_str(&w, scope);
+	msg_put_u8(&w, (uint8_t)suspended);
+	return ctl_rows(fd, &w, agent_cols, N(agent_cols), json);
+}
+
 int
 cmd_agent(int fd, int json, int argc, char **argv)
 {
@@ -76,9 +104,16 @@ cmd_agent(int fd, int json, int argc, char **argv)
 		msg_put_str(&w, argv[2]);
 		return ctl_rows(fd, &w, gone, N(gone), json);
 	}
-	if (argc < 3 || strcmp(argv[1], "create") != 0 ||
+	if (argc == 3 && (strcmp(argv[1], "suspend") == 0 ||
+	    strcmp(argv[1], "resume") == 0))
+		return agent_edit(fd, json, argv[2], NULL, 8,
+		    strcmp(argv[1], "suspend") == 0);
+	if (argc < 3 || (strcmp(argv[1], "create") != 0 &&
+	    strcmp(argv[1], "set") != 0) ||
 	    opts_parse(&o, argc - 2, argv + 2) == -1)
 		return 2;
+	if (strcmp(argv[1], "set") == 0)
+		return agent_edit(fd, json, argv[2], &o, 0, 0);
 	return agent_create(fd, json, argv[2], &o);
 }
 

@@ -21,6 +21,8 @@ const char command_usage[] =
     "  status | reload | stop\n"
     "  agent list | agent delete NAME\n"
     "  agent create NAME [--description TEXT] [--owner ADDRESS] [SCOPE]\n"
+    "  agent set NAME [--description TEXT] [--owner ADDRESS] [SCOPE | --no-scope]\n"
+    "  agent suspend NAME | agent resume NAME\n"
     "  key list [--agent NAME]\n"
     "  key create --agent NAME --email ADDRESS [--expires DAYS] [--name TEXT]\n"
     "      [--role developer | agent | auditor | admin] [SCOPE]\n"

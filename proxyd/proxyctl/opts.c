@@ -26,6 +26,7 @@ static const struct option longopts[] = {
 	{ "kinds",	 required_argument, NULL, 'K' },
 	{ "networks",	 required_argument, NULL, 'N' },
 	{ "grace",	 required_argument, NULL, 'g' },
+	{ "no-scope",	 no_argument,	    NULL, 'u' },
 	{ "follow",	 no_argument,	    NULL, 'f' },
 	{ "lines",	 required_argument, NULL, 'l' },
 	{ NULL, 0, NULL, 0 }
@@ -92,6 +93,7 @@ opts_parse(struct opts *o, int argc, char **argv)
 		case 'K': o->scope[2] = optarg; break;
 		case 'N': o->scope[3] = optarg; break;
 		case 'f': o->follow = 1; break;
+		case 'u': o->unscoped = 1; break;
 		case 'l':
 			if (number(optarg, 1, 5000, "--lines", &o->lines) == -1)
 				return -1;

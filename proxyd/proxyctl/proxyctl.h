@@ -42,7 +42,7 @@ struct opts {
 	const char	*scope[4];	/* providers, models, kinds, networks */
 	uint32_t	 days, grace, lines;
 	int		 fixed;		/* --expires was given */
-	int		 follow;
+	int		 follow, unscoped;
 	uint64_t	 at;		/* wall ms */
 };
 /* 0, or -1: usage. */

@@ -16,7 +16,7 @@
 #define K(kind)		(1u << CJSON_##kind)
 #define MAKES		(K(AGENT) | K(REGISTER) | K(ONBOARD))
 
-enum type { TEXT, COUNT, SCOPE, WORDS, ORG };
+enum type { TEXT, COUNT, SCOPE, WORDS, ORG, BOOL };
 
 struct member {
 	const char	*name;
@@ -29,10 +29,11 @@ struct member {
 #define OFF(m)		offsetof(struct cjson, m)
 static const struct member members[] = {
 	{ "agent_id", MAKES, MAKES, TEXT, OFF(agent), 1, 128 },
-	{ "description", MAKES, 0, TEXT, OFF(description), 0, CJSON_TEXT },
-	{ "owner_email", MAKES, 0, TEXT, OFF(owner), 0, 254 },
+	{ "description", MAKES | K(EDIT), 0, TEXT, OFF(description), 0, CJSON_TEXT },
+	{ "owner_email", MAKES | K(EDIT), 0, TEXT, OFF(owner), 0, 254 },
 	{ "framework", MAKES, 0, TEXT, OFF(framework), 0, 32 },
-	{ "scope", MAKES | K(KEY), 0, SCOPE, OFF(scope), 0, 0 },
+	{ "suspended", K(EDIT), 0, BOOL, OFF(suspended), 0, 0 },
+	{ "scope", MAKES | K(KEY) | K(EDIT), 0, SCOPE, OFF(scope), 0, 0 },
 	/* what the described product sends and nothing here depends on */
 	{ "intended_use", K(ONBOARD), 0, TEXT, OFF(ignored), 0, CJSON_TEXT },
 	{ "declared_capabilities", K(ONBOARD) | K(REGISTER), 0, WORDS, 0, 0,
@@ -182,12 +183,42 @@ take_scope(json_t *v, struct cjson *out, char *why, size_t size)
 			break;
 		seen++;
 	}
+	/* an edit takes a limit away with {} */
 	if (json_is_object(v) && i == 4 && seen == json_object_size(v))
 		return 0;
 	snprintf(why, size, "scope must be an object of providers, models, "
 	    "kinds and source_networks, each a list of texts, together at "
 	    "most %d bytes.", CJSON_SCOPE);
 	return -1;
+}
+
+/* Which of the four an edit names: proto.h, AGENT_EDIT. */
+static unsigned int
+given(const char *name)
+{
+	static const char *const names[] = { "description", "owner_email",
+	    "scope", "suspended" };
+	unsigned int	 i;
+
+	for (i = 0; i < 4; i++)
+		if (strcmp(name, names[i]) == 0)
+			return 1u << i;
+	return 0;
+}
+
+static int
+take_bool(const struct member *m, json_t *v, struct cjson *out, char *why,
+    size_t size)
+{
+	int	 value;
+
+	if (!json_is_boolean(v)) {
+		snprintf(why, size, "%s must be true or false.", m->name);
+		return -1;
+	}
+	value = json_is_true(v);
+	memcpy((char *)out + m->off, &value, sizeof(value));
+	return 0;
 }
 
 static int
@@ -203,6 +234,8 @@ take(const struct member *m, json_t *v, struct cjson *out, char *why,
 		return take_words(v, why, size);
 	case ORG:
 		return take_org(v, why, size);
+	case BOOL:
+		return take_bool(m, v, out, why, size);
 	default:
 		return take_text(m, v, out, why, size);
 	}
@@ -238,6 +271,7 @@ take_all(enum cjson_kind kind, json_t *root, struct cjson *out, char *why,
 		}
 		if (take(m, v, out, why, size) == -1)
 			return -1;
+		out->given |= given(name);
 	}
 	for (i = 0; i < NMEMBERS; i++) {
 		if (!(members[i].needed & 1u << kind) ||

@@ -14,7 +14,7 @@
 #define CJSON_DAYS	365		/* of an agent key, if nobody says */
 
 enum cjson_kind { CJSON_NONE, CJSON_AGENT, CJSON_REGISTER, CJSON_ONBOARD,
-	CJSON_KEY, CJSON_ROTATE, CJSON_MAX };
+	CJSON_KEY, CJSON_ROTATE, CJSON_EDIT, CJSON_MAX };
 
 struct cjson {
 	char	 agent[CJSON_TEXT + 1];
@@ -28,6 +28,8 @@ struct cjson {
 	char	 scope[CJSON_SCOPE + 1];	/* the broker's scope.h */
 	long	 days;			/* 0: absent */
 	long	 grace;
+	int	 suspended;
+	unsigned int given;		/* EDIT: bits of AGENT_EDIT */
 };
 
 /* Before the sandbox: jansson seeds its tables from a file. */

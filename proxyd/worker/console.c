@@ -14,6 +14,7 @@
 
 #define ROWS_BYTES	(4 * 1024 * 1024)
 #define ROW_BYTES	(16 * 1024)	/* strings of one row */
+#define EDIT_SUSPENDED	8		/* AGENT_EDIT: only this */
 #define FOLLOW_ROWS	500		/* of one question */
 #define FOLLOW_LIFE	(300 * NS_S)
 #define FOLLOW_EVERY	NS_S
@@ -46,6 +47,19 @@ put_key(struct msgw *m, const char *agent, const struct cjson *in)
 	msg_put_u8(m, 0);
 	msg_put_str(m, in->role);
 	msg_put_str(m, in->scope);
+}
+
+/* AGENT_EDIT; in is NULL if nothing but suspended is told. */
+static void
+put_edit(struct msgw *m, const char *agent, unsigned int which,
+    const struct cjson *in, int suspended)
+{
+	msg_put_str(m, agent);
+	msg_put_u8(m, (uint8_t)which);
+	msg_put_str(m, in == NULL ? "" : in->description);
+	msg_put_str(m, in == NULL ? "" : in->owner);
+	msg_put_str(m, in == NULL ? "" : in->scope);
+	msg_put_u8(m, (uint8_t)suspended);
 }
 
 static void
@@ -83,6 +97,8 @@ body_kind(enum view_no no)
 		return CJSON_KEY;
 	case VIEW_KEY_ROTATE:
 		return CJSON_ROTATE;
+	case VIEW_AGENT_EDIT:
+		return CJSON_EDIT;
 	default:
 		return CJSON_NONE;
 	}
@@ -112,6 +128,14 @@ arguments(struct call *k, const struct cjson *in, struct msgw *m)
 		break;
 	case VIEW_AGENT_DELETE:
 		msg_put_str(m, k->arg);
+		break;
+	case VIEW_AGENT_EDIT:
+		put_edit(m, k->arg, in->given, in, in->suspended);
+		break;
+	case VIEW_AGENT_SUSPEND:
+	case VIEW_AGENT_RESUME:
+		put_edit(m, k->arg, EDIT_SUSPENDED, NULL,
+		    k->route->view == VIEW_AGENT_SUSPEND);
 		break;
 	case VIEW_KEY_MAKE:
 		put_key(m, k->arg, in);

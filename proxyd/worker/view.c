@@ -88,7 +88,8 @@ static const struct view_col agent[] = {
 	{ "owner_email", VA_NULL, 4, NULL },
 	{ "framework", VA_TEXT, 5, NULL },
 	{ "scope", VA_SCOPE, 6, NULL },
-	{ "active", VA_CONST, 0, "true" },
+	{ "active", VA_BOOL, 9, NULL },
+	{ "suspended_at", VA_NULL, 8, NULL },
 };
 
 static const struct view_col agent_gone[] = {
@@ -224,6 +225,9 @@ static const struct view views[VIEW_MAX] = {
 	[VIEW_AGENT_ONBOARD] = { VL_ONE, 200, COLS(onboarded), NULL, NULL, 0 },
 	[VIEW_AGENTS] = { VL_PAGE, 200, COLS(agent), QUERY(agents_query) },
 	[VIEW_AGENT] = { VL_ONE, 200, COLS(agent), NULL, NULL, 0 },
+	[VIEW_AGENT_EDIT] = { VL_ONE, 200, COLS(agent), NULL, NULL, 0 },
+	[VIEW_AGENT_SUSPEND] = { VL_ONE, 200, COLS(agent), NULL, NULL, 0 },
+	[VIEW_AGENT_RESUME] = { VL_ONE, 200, COLS(agent), NULL, NULL, 0 },
 	[VIEW_AGENT_DELETE] = { VL_ONE, 200, COLS(agent_gone), NULL, NULL, 0 },
 	[VIEW_KEY_MAKE] = { VL_ONE, 201, COLS(key_made), NULL, NULL, 0 },
 	[VIEW_KEYS] = { VL_PAGE, 200, COLS(key), QUERY(agents_query) },

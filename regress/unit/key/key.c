@@ -150,6 +150,46 @@ test_rows(void **state)
 	key_store_free(NULL);
 }
 
+/* Texts change in place, a suspension comes back from its row. */
+static void
+test_edit(void **state)
+{
+	struct keys	*k, *l;
+	struct agent	*a;
+	uint8_t		 row[KEY_ROW];
+	size_t		 plain, len, i;
+
+	(void)state;
+	k = key_store_new();
+	a = key_agent_add(k, &(struct agent_new){ .id = "bot",
+	    .description = "one", .framework = "f", .created = 7 });
+	assert_non_null(a);
+	assert_int_equal(key_agent_edit(a, "two", "x@y", "m=gpt-*"), 0);
+	assert_int_equal(key_agent_edit(a, NULL, "nobody", NULL), -1);
+	assert_int_equal(errno, EINVAL);
+	assert_int_equal(key_agent_edit(a, NULL, NULL, ""), 0);
+	assert_string_equal(a->description, "two");
+	assert_string_equal(a->owner, "x@y");
+	assert_string_equal(a->framework, "f");
+	assert_string_equal(a->scope, "");
+	plain = key_agent_row(a, row);
+	a->suspended = 99;
+	len = key_agent_row(a, row);
+	assert_int_equal(len, plain + 8);
+	l = key_store_new();
+	for (i = plain + 1; i < len; i++)
+		assert_int_equal(key_agent_load(l, "bot", 3, row, i), -1);
+	assert_int_equal(key_agent_load(l, "bot", 3, row, len), 0);
+	assert_int_equal(key_agent_find(l, "bot")->suspended, 99);
+	assert_string_equal(key_agent_find(l, "bot")->description, "two");
+	key_store_free(l);
+	l = key_store_new();
+	assert_int_equal(key_agent_load(l, "bot", 3, row, plain), 0);
+	assert_int_equal(key_agent_find(l, "bot")->suspended, 0);
+	key_store_free(l);
+	key_store_free(k);
+}
+
 static void
 test_many(void **state)
 {
@@ -277,6 +317,7 @@ main(void)
 	const struct CMUnitTest	 tests[] = {
 		cmocka_unit_test(test_grammar),
 		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_edit),
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_sort),
 		cmocka_unit_test(test_time)

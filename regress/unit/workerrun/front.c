@@ -640,10 +640,10 @@ console(void **state)
 	    "authorization: Bearer %s\r\n\r\n", g->token);
 	rig_take(g, M_ADMIN_AGENT_LIST, &m, &r);
 	cookie = msg_get_u32(&r);
-	answer(g, cookie, 200, 1, 8, (const char *const[]){ "a", "", "T", "2",
-	    "", "", "m=x*,y k=embed", "" });
-	answer(g, cookie, 200, 1, 8, (const char *const[]){ "b", "", "T", "0",
-	    "o@p", "f", "", "" });
+	answer(g, cookie, 200, 1, 10, (const char *const[]){ "a", "", "T", "2",
+	    "", "", "m=x*,y k=embed", "", "", "1" });
+	answer(g, cookie, 200, 1, 10, (const char *const[]){ "b", "", "T", "0",
+	    "o@p", "f", "", "", "S", "0" });
 	answer(g, cookie, 200, 0, 2, (const char *const[]){ "2", "9" });
 	cl_want(g, &c, "{\"data\":[{\"id\":\"a\",\"slug\":\"a\","
 	    "\"agent_id\":\"a\",\"agent_uuid\":\"a\",\"org_id\":"
@@ -651,8 +651,9 @@ console(void **state)
 	    "\"registered_at\":\"T\",\"developer_keys\":2,"
 	    "\"owner_email\":null,\"framework\":\"\",\"scope\":"
 	    "{\"models\":[\"x*\",\"y\"],\"kinds\":[\"embed\"]},"
-	    "\"active\":true},{\"id\":\"b\"");
-	cl_want(g, &c, "\"scope\":{},\"active\":true}],\"page\":"
+	    "\"active\":true,\"suspended_at\":null},{\"id\":\"b\"");
+	cl_want(g, &c, "\"scope\":{},\"active\":false,"
+	    "\"suspended_at\":\"S\"}],\"page\":"
 	    "{\"cursor_next\":\"2\",\"total\":9}}");
 	/* Unknown members, duplicates, wrong types: known callers learn it. */
 	c.n = 0;
