@@ -30,8 +30,8 @@ fake_start() {
 	F=http://127.0.0.1:$FPORT
 }
 fake_stop() {
-	exec 9>&-
-	[ -z "$fake_pid" ] || wait "$fake_pid" 2> /dev/null
+	exec 9>&-	# a gateway may have it still: that is why it is killed
+	[ -z "$fake_pid" ] || { kill "$fake_pid"; wait "$fake_pid" 2> /dev/null; }
 	fake_pid=
 }
 fake_rotate() { curl -s -o /dev/null "$F/_rotate"; }
