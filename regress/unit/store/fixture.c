@@ -133,6 +133,28 @@ fixture_build(unsigned int k)
 }
 
 void
+fixture_row(char tag, uint8_t kind, const char *id, const void *value,
+    size_t len)
+{
+	static uint8_t	 rest[LEDGER_RUN], p[3 + STATE_ID + STATE_VALUE];
+	size_t		 n;
+
+	n = runlen;
+	memcpy(rest, run, n);
+	p[0] = kind;
+	p[1] = 0;
+	p[2] = (uint8_t)strlen(id);
+	memcpy(p + 3, id, strlen(id));
+	if (len > 0)
+		memcpy(p + 3 + strlen(id), value, len);
+	runlen = 0;
+	item(tag, p, 3 + strlen(id) + len);
+	assert_true(runlen + n <= sizeof(run));
+	memcpy(run + runlen, rest, n);
+	runlen += n;
+}
+
+void
 fixture_apply(unsigned int from, unsigned int to)
 {
 	for (; from < to; from++) {

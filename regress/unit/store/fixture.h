@@ -30,6 +30,9 @@ int	fixture_start(void);
 void	fixture_stop(void);
 /* The run of commit k, with a state row that counts and one that goes. */
 void	fixture_build(unsigned int k);
+/* The run of the last fixture_build with one row more, in front. */
+void	fixture_row(char tag, uint8_t kind, const char *id, const void *value,
+	    size_t len);
 /* Commits from..to - 1 into st. */
 void	fixture_apply(unsigned int from, unsigned int to);
 void	fixture_tree(uint64_t size, struct tree *);
@@ -37,6 +40,7 @@ void	fixture_tree(uint64_t size, struct tree *);
 /* live.c */
 void	live_link(void **);
 void	live_numbers(void **);
+void	live_pages(void **);
 void	live_faults(void **);
 void	live_lie(void **);
 

@@ -218,6 +218,163 @@ live_numbers(void **state)
 	fixture_wipe();
 }
 
+/* ---- rows that DELTA does not have ---- */
+#define COLD	600
+
+static uint8_t	pageof[2 * PAGE_BYTES];
+static size_t	pagelen;
+
+static int
+hear_page(void *arg, struct msgr *r, int fd)
+{
+	int	*last;
+
+	last = arg;
+	assert_int_equal(fd, -1);
+	if (r->type != M_PAGED)
+		return 0;
+	assert_int_equal(msg_get_u32(r), 7);
+	(void)msg_get_u16(r);
+	*last = msg_get_u8(r);
+	assert_true(pagelen + r->len - r->off <= sizeof(pageof));
+	memcpy(pageof + pagelen, r->p + r->off, r->len - r->off);
+	pagelen += r->len - r->off;
+	return 0;
+}
+
+/* One page behind id, which moves on; how many rows.  total and looked. */
+static unsigned int
+page(struct msglink *b, int exact, char id[64], const char *leave,
+    uint16_t rows, uint32_t bytes, uint64_t *total, uint32_t *looked)
+{
+	struct msgw	 w;
+	struct msgr	 r;
+	unsigned int	 n;
+	int		 last;
+
+	msg_open(&w, M_PAGE);
+	msg_put_u32(&w, 7);
+	msg_put_u8(&w, ST_VALUE);
+	msg_put_u8(&w, (uint8_t)exact);
+	msg_put_str(&w, id);
+	msg_put_str(&w, leave);
+	msg_put_u16(&w, rows);
+	msg_put_u32(&w, bytes);
+	assert_int_equal(msg_send(b, &w, -1), 0);
+	assert_int_equal(msglink_flush(b), 0);
+	pagelen = 0;
+	last = 0;
+	while (!last) {
+		(void)ledger_read(&led);
+		assert_true(msglink_read(b, 16, hear_page, &last) >= 0);
+	}
+	msg_read(&r, M_PAGED, pageof, pagelen);
+	for (n = 0; msg_get_u8(&r) == 'S'; n++)
+		r.off += 4 + (size_t)(pageof[r.off] << 24 |
+		    pageof[r.off + 1] << 16 | pageof[r.off + 2] << 8 |
+		    pageof[r.off + 3]);
+	assert_int_equal(pageof[r.off - 1], 'N');
+	(void)msg_get_u32(&r);
+	*total = msg_get_u64(&r);
+	*looked = msg_get_u32(&r);
+	memcpy(id, pageof + r.off, pagelen - r.off);
+	id[pagelen - r.off] = '\0';
+	return n;
+}
+
+static void
+store_cold(struct msglink *b, unsigned int k, unsigned int from,
+    unsigned int to, const char *value)
+{
+	static char	 text[400];
+	char		 id[16];
+	unsigned int	 i;
+
+	memset(text, 'x', sizeof(text));
+	memcpy(text, value, strlen(value));
+	fixture_build(k);
+	for (i = from; i < to; i++) {
+		snprintf(id, sizeof(id), "key/%04u", i);
+		fixture_row(*value == '\0' ? 'D' : 'S', ST_VALUE, id, text,
+		    *value == '\0' ? 0 : sizeof(text));
+	}
+	send_run(b, k + 1);
+	heard.n = 0;
+	while (heard.n == 0 || heard.type[heard.n - 1] != M_COMMITTED) {
+		(void)ledger_read(&led);
+		msglink_read(b, 16, hear, &heard);
+	}
+}
+
+void
+live_pages(void **state)
+{
+	char		 id[64];
+	struct msglink	 b;
+	uint64_t	 total;
+	uint32_t	 looked;
+	unsigned int	 n, all, i;
+	int		 fd[2];
+
+	(void)state;
+	fixture_fresh();
+	model_init(&m, 12, 100);
+	model_build(&m);
+	open_ledger();
+	assert_int_equal(msg_pair(fd), 0);
+	msglink_init(&b, fd[0], 0);
+	ledger_peer(&led, fd[1]);
+	for (i = 0; i < 4; i++)
+		store_cold(&b, i, i * COLD / 4, (i + 1) * COLD / 4, "v1:old:");
+	store_cold(&b, 4, 0, 100, "v1:new:");	/* no new rows */
+	strcpy(id, "");
+	/* what is left out is looked at, and not told */
+	n = page(&b, 0, id, "v1:new:", 10, PAGE_BYTES, &total, &looked);
+	assert_int_equal(n, 10);
+	assert_int_equal(total, COLD);
+	assert_int_equal(looked, 110);
+	assert_string_equal(id, "key/0109");
+	/* all of it, each row once, in pieces of one packet */
+	strcpy(id, "");
+	all = 0;
+	do
+		all += page(&b, 0, id, "", 1000, PAGE_BYTES, &total, &looked);
+	while (id[0] != '\0');
+	assert_int_equal(all, COLD);
+	/* bytes end a page; at least one row is there */
+	strcpy(id, "");
+	assert_int_equal(page(&b, 0, id, "", 1000, 1, &total, &looked), 1);
+	/* one row; one that is not there */
+	strcpy(id, "key/0123");
+	assert_int_equal(page(&b, 1, id, "", 1, PAGE_BYTES, &total,
+	    &looked), 1);
+	assert_string_equal(id, "");
+	strcpy(id, "key/9999");
+	assert_int_equal(page(&b, 1, id, "", 1, PAGE_BYTES, &total,
+	    &looked), 0);
+	store_cold(&b, 5, 0, 50, "");
+	store_cold(&b, 6, 0, 50, "");		/* they are gone already */
+	strcpy(id, "");
+	page(&b, 0, id, "", 1, PAGE_BYTES, &total, &looked);
+	assert_int_equal(total, COLD - 50);
+	/* a new broker is not told of them; a new ledger counts them */
+	assert_int_equal(msg_pair(fd), 0);
+	ledger_peer(&led, fd[1]);
+	msglink_close(&b);
+	msglink_init(&b, fd[0], 0);
+	heard.n = 0;
+	while (heard.n < 2)
+		assert_true(msglink_read(&b, 16, hear, &heard) >= 0);
+	for (i = 1; i < heard.n; i++)
+		assert_true(heard.len[i] < 400);
+	msglink_close(&b);
+	ledger_close(&led);
+	open_ledger();
+	assert_int_equal(led.store.cold, COLD - 50);
+	ledger_close(&led);
+	fixture_wipe();
+}
+
 /* ---- failing storage ---- */
 struct shared {
 	uint64_t	 acked;

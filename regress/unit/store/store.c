@@ -326,6 +326,7 @@ main(void)
 		cmocka_unit_test(exported),
 		cmocka_unit_test(live_link),
 		cmocka_unit_test(live_numbers),
+		cmocka_unit_test(live_pages),
 		cmocka_unit_test(live_faults),
 		cmocka_unit_test(live_lie),
 	};
