@@ -325,6 +325,13 @@ queue(struct broker *b)
 		finish(b);
 }
 
+/* Outcomes may wait for company: nobody waits for them. */
+static int
+quiet(const struct broker *b)
+{
+	return !b->batch.outstanding && batch_next(b) > b->now;
+}
+
 /* ---- time -------------------------------------------------------------- */
 static int
 may(const struct broker *b)
@@ -344,7 +351,7 @@ sweep_tick(struct broker *b)
 		ask(b);
 	else if (s->phase == SWEEP_SEAL && !stale(b))
 		slice(b);
-	else if (s->phase == SWEEP_STAGED && !stale(b) && (batch_idle(b) ||
+	else if (s->phase == SWEEP_STAGED && !stale(b) && (quiet(b) ||
 	    b->now >= s->staged + PATIENCE))
 		queue(b);
 }
@@ -363,7 +370,7 @@ sweep_next(const struct broker *b)
 	case SWEEP_SEAL:
 		return b->now;
 	case SWEEP_STAGED:
-		return batch_idle(b) ? b->now : s->staged + PATIENCE;
+		return quiet(b) ? b->now : s->staged + PATIENCE;
 	default:
 		return NEVER;
 	}
