@@ -220,7 +220,7 @@ out/regress/kmsdrive: regress/peers/kmsdrive.c regress/unit/kms/drive.c out/lib/
 	@mkdir -p out/regress
 	${CC} ${ALL_CFLAGS} ${LDFLAGS} -o $@ regress/peers/kmsdrive.c regress/unit/kms/drive.c out/lib/libkms.a ${LIBCOMMON} ${LIB_KMS}
 
-tools: out/regress/inject out/regress/sweep out/regress/tlsconn out/regress/sweepcheck
+tools: out/regress/inject out/regress/sweep out/regress/tlsconn out/regress/sweepcheck out/regress/load
 out/regress/sweepcheck: regress/scenario/sweep/sweepcheck.c
 	@mkdir -p out/regress
 	${CC} ${WARN} -O2 -D_GNU_SOURCE -o $@ regress/scenario/sweep/sweepcheck.c -lsqlite3 -lcrypto
@@ -253,6 +253,9 @@ kill: all provider
 	@KILLS=$${KILLS:-1000} sh regress/scenario/kill.sh
 order: all provider ordinary nosync
 	@CALLS=$${CALLS:-100000} sh regress/scenario/order.sh
+# A million values: make sweep VALUES=1000000 KILLS=100 SECS=60.
+sweep: all provider tools
+	@VALUES=$${VALUES:-1000000} KILLS=$${KILLS:-100} SECS=$${SECS:-60} sh regress/scenario/sweep.sh
 power: all provider nosync
 	@CUTS=$${CUTS:-500} sh regress/scenario/power.sh
 
@@ -342,7 +345,7 @@ clean:
 	find . -name '*.o' -o -name '*.d' | xargs rm -f
 	rm -f proxyd/parent/parse.c keybrokerd/parent/parse.c proxyd/parent/default.c keybrokerd/parent/default.c
 
-.PHONY: bench-keys bench bench-tools mutants tools ordinary nosync kill order power all need run install regress regress-peers lint provider units unit asan-units fuzzers fuzz-farm clean FORCE
+.PHONY: sweep bench-keys bench bench-tools mutants tools ordinary nosync kill order power all need run install regress regress-peers lint provider units unit asan-units fuzzers fuzz-farm clean FORCE
 
 -include ${COMMON_OBJ:.o=.d} ${WORKER_OBJ:.o=.d} ${PROXYD_OBJ:.o=.d} ${CTL_OBJ:.o=.d}
 -include ${KEYD_OBJ:.o=.d} ${BROKER_OBJ:.o=.d} ${LEDGER_OBJ:.o=.d} ${EGRESS_OBJ:.o=.d}
