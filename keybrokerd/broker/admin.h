@@ -136,6 +136,10 @@ void		 admin_deny(struct admin_ask *, const char *code,
 void		 admin_fail(struct admin_ask *, uint16_t status,
 		    const char *code, const char *fmt, ...)
 		    __attribute__((format(printf, 4, 5)));
+/* The same at COMMITTED: part of what was asked for is done. */
+void		 admin_fail_then(struct admin_ask *, uint16_t status,
+		    const char *code, const char *fmt, ...)
+		    __attribute__((format(printf, 4, 5)));
 void		 admin_row(struct admin_ask *, uint16_t status,
 		    const char *const *f, size_t n);
 void		 admin_end(struct admin_ask *, uint16_t status);

@@ -123,23 +123,44 @@ admin_list(struct admin_ask *a, const struct admin_page *page,
 	admin_page_end(a, cursor, total);
 }
 
+static void
+refusal(struct msgw *w, struct admin_ask *a, uint16_t status,
+    const char *code, const char *fmt, va_list ap)
+{
+	const char	*f[2];
+	char		 text[REASON_MAX];
+
+	vsnprintf(text, sizeof(text), fmt, ap);
+	f[0] = code;
+	f[1] = text;
+	count(a, status);
+	compose(w, a, status, 0, f, 2);
+}
+
 void
 admin_fail(struct admin_ask *a, uint16_t status, const char *code,
     const char *fmt, ...)
 {
-	const char	*f[2];
-	char		 text[REASON_MAX];
 	struct msgw	 w;
 	va_list		 ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	refusal(&w, a, status, code, fmt, ap);
 	va_end(ap);
-	f[0] = code;
-	f[1] = text;
-	count(a, status);
-	compose(&w, a, status, 0, f, 2);
 	outbox_send(a->o, a->from->kind, a->from->index, &w);
+}
+
+void
+admin_fail_then(struct admin_ask *a, uint16_t status, const char *code,
+    const char *fmt, ...)
+{
+	struct msgw	 w;
+	va_list		 ap;
+
+	va_start(ap, fmt);
+	refusal(&w, a, status, code, fmt, ap);
+	va_end(ap);
+	batch_then(a->b, a->from, M_ANSWER, w.buf, w.len);
 }
 
 int

@@ -237,7 +237,7 @@ admin_import(struct admin_ask *a)
 {
 	const char	*why;
 	char		 how[64];
-	uint64_t	 before;
+	uint64_t	 before, stored;
 	uint32_t	 first;
 	uint16_t	 i, n;
 	uint8_t		 last;
@@ -258,10 +258,11 @@ admin_import(struct admin_ask *a)
 		why = line(a);
 	if (why != NULL) {
 		snprintf(how, sizeof(how), "stopped at line %u", first + i - 1);
-		admin_fail(a, 400, "bad_line", "line %u: %s; %llu values "
-		    "before it are stored", first + i - 1, why,
-		    (unsigned long long)a->b->import.stored);
+		stored = a->b->import.stored;
 		end(a->b, how);
+		admin_fail_then(a, 400, "bad_line", "line %u: %s; %llu "
+		    "values before it are stored", first + i - 1, why,
+		    (unsigned long long)stored);
 		a->b->import.stopped = 1;
 		return;
 	}

@@ -68,6 +68,8 @@ rotate; ok $? "rotation"
 during=$(latency "$secs")
 await_sweep "$before" 200; ok $? "the sweep ends: $(($(ms) - t0)) ms for $n values (target 120000 for 1,000,000)"
 like "$(tail -n 20 "$D/log")" "sweep: $n values sealed anew, 0 that do not open" "all of them"
+after=$(latency "$secs")	# others use this machine as well: idle is said twice
+diag "idle again: p50 $(col "$after" 4) us, p99 $(col "$after" 5) us, load $(cut -d" " -f1 /proc/loadavg)"
 diag "a call, idle then during: p50 $(col "$idle" 4) $(col "$during" 4) us, p99 $(col "$idle" 5) $(col "$during" 5) us" \
     "(ratio p50 $(echo "$(col "$during" 4) $(col "$idle" 4)" | awk '{ printf "%.2f", $1 / $2 }')," \
     "p99 $(echo "$(col "$during" 5) $(col "$idle" 5)" | awk '{ printf "%.2f", $1 / $2 }'), target 1.10); load $(cut -d' ' -f1 /proc/loadavg)"
