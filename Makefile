@@ -249,6 +249,8 @@ nosync:
 
 # Longer runs of what regress does in small: make kill KILLS=1000,
 # make order CALLS=100000, make power CUTS=500.
+keys-load: all provider
+	AGENTS=10000 KEYS=100000 sh regress/scenario/keysload.sh
 kill: all provider
 	@KILLS=$${KILLS:-1000} sh regress/scenario/kill.sh
 order: all provider ordinary nosync
@@ -345,7 +347,7 @@ clean:
 	find . -name '*.o' -o -name '*.d' | xargs rm -f
 	rm -f proxyd/parent/parse.c keybrokerd/parent/parse.c proxyd/parent/default.c keybrokerd/parent/default.c
 
-.PHONY: sweep bench-keys bench bench-tools mutants tools ordinary nosync kill order power all need run install regress regress-peers lint provider units unit asan-units fuzzers fuzz-farm clean FORCE
+.PHONY: keys-load sweep bench-keys bench bench-tools mutants tools ordinary nosync kill order power all need run install regress regress-peers lint provider units unit asan-units fuzzers fuzz-farm clean FORCE
 
 -include ${COMMON_OBJ:.o=.d} ${WORKER_OBJ:.o=.d} ${PROXYD_OBJ:.o=.d} ${CTL_OBJ:.o=.d}
 -include ${KEYD_OBJ:.o=.d} ${BROKER_OBJ:.o=.d} ${LEDGER_OBJ:.o=.d} ${EGRESS_OBJ:.o=.d}

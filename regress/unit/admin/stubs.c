@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * What admin_secret.c calls of the rest of the broker and admin.c's test does
- * not reach: secrets are tested with the whole broker, in regress/unit/secretadmin.
+ * not reach: setting, testing and deleting secrets is tested with the whole
+ * gateway, in regress/scenario/secrets.sh and attempt.sh.
  */
 #include <stddef.h>
 
