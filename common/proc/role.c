@@ -168,6 +168,7 @@ role_seal(const struct role_exec *x, const struct sandbox *sb,
 		fatalx("sandbox: %s", why);
 	if (sandbox_probe(sb) == -1)
 		fatal("sandbox: self-test of %s", sb->role);
+	sandbox_trim();
 	if ((*bits & SBX_LANDLOCK) == 0) {
 		if (missing[0] != '\0')
 			strlcat(missing, ",", size);

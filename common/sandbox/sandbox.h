@@ -78,5 +78,7 @@ int	 sandbox_enter(const struct sandbox *, int permissive, uint32_t *bits,
  * sandbox->probe.  A forgotten call kills the process here and not in service.
  */
 int	 sandbox_probe(const struct sandbox *);
+/* Memory that only starting needed goes back; once, after sandbox_probe. */
+void	 sandbox_trim(void);
 
 #endif

@@ -292,6 +292,38 @@ test_landlock(void **state)
 	gives(act_openat, EACCES);
 }
 
+/* Resident pages of this process. */
+static long
+resident(void)
+{
+	char	 text[128];
+	long	 pages;
+	ssize_t	 n;
+	int	 fd;
+
+	fd = open("/proc/self/statm", O_RDONLY);
+	assert_int_not_equal(fd, -1);
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	assert_true(n > 0);
+	text[n] = '\0';
+	assert_int_equal(sscanf(text, "%*d %ld", &pages), 1);
+	return pages;
+}
+
+/* What starting touched goes back, and all of it works afterwards. */
+static void
+test_trim(void **state)
+{
+	long	 before;
+
+	(void)state;
+	before = resident();
+	sandbox_trim();
+	assert_true(resident() < before - 64);
+	gives(act_probe, 0);
+}
+
 /* Reading below a directory is possible, writing and the outside are not. */
 static int
 act_paths(void)
@@ -478,6 +510,7 @@ main(void)
 		cmocka_unit_test(test_arguments),
 		cmocka_unit_test(test_masks),
 		cmocka_unit_test(test_landlock),
+		cmocka_unit_test(test_trim),
 		cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_connect),
 		cmocka_unit_test(test_probe),
