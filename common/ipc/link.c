@@ -5,15 +5,21 @@
  * as the head is there, so that a peer can never make the other wait for more
  * than the buffer holds.  No allocation, no input or output.
  */
-#include <string.h>
-
+#include "common/compat/compat.h"
 #include "common/ipc/link.h"
 
 /* Forgets everything; also how a reader starts. */
 void
 link_reset(struct linkr *r)
 {
-	r->have = r->used = 0;
+	r->have = r->used = r->top = 0;
+}
+
+void
+link_wipe(struct linkr *r)
+{
+	explicit_bzero(r->buf, r->top);
+	link_reset(r);
 }
 
 /* Moves what is unread to the front, then offers the rest of the buffer. */
@@ -36,6 +42,8 @@ link_got(struct linkr *r, size_t n)
 	if (n > sizeof(r->buf) - r->have)
 		n = sizeof(r->buf) - r->have;
 	r->have += n;
+	if (r->top < r->have)
+		r->top = r->have;
 }
 
 /* A bad head is never consumed: every later call says -1 again. */

@@ -41,10 +41,13 @@ struct link_frame {
 /* Incremental reader: one per link, a fixed buffer, no allocation. */
 struct linkr {
 	size_t		 have, used;
+	size_t		 top;		/* bytes of buf that were ever used */
 	uint8_t		 buf[LINK_HEAD + LINK_DATA];
 };
 
 void	 link_reset(struct linkr *);
+/* The same, and what was read is overwritten. */
+void	 link_wipe(struct linkr *);
 /* Where to read into next; *room is 0 only if a whole frame waits. */
 uint8_t	*link_room(struct linkr *, size_t *room);
 void	 link_got(struct linkr *, size_t n);

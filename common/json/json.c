@@ -61,9 +61,11 @@ static const struct {
 
 /* Starts at offset 0; the struct may be on the stack, nothing to free. */
 void
-json_init(struct json *j)
+json_init(struct json *j, uint8_t *room, size_t size)
 {
-	memset(j, 0, offsetof(struct json, carry));
+	memset(j, 0, sizeof(*j));
+	j->carry = room;
+	j->room = (uint16_t)size;
 	j->state = S_VALUE;
 }
 
@@ -123,7 +125,7 @@ carry(struct json *j)
 	if (j->tok > j->base)
 		from += j->tok - j->base;
 	n = (size_t)(j->p - from);
-	if (j->overlong || n > (size_t)(JSON_TEXT - j->ncarry)) {
+	if (j->overlong || n > (size_t)(j->room - j->ncarry)) {
 		j->overlong = 1;
 		return;
 	}
@@ -182,7 +184,7 @@ token_end(struct json *j, struct json_event *ev, enum json_kind kind)
 		carry(j);
 		ev->text = j->carry;
 	}
-	if (ev->len > JSON_TEXT)
+	if (ev->len > j->room)
 		ev->text = NULL;
 	if (kind == JSON_KEY)
 		j->state = S_COLON;
@@ -557,7 +559,7 @@ json_next(struct json *j, struct json_event *ev)
 
 /*
  * The decoded string or key into out[size], NUL added.  Returns its length;
- * -1 with EINVAL (no string), EMSGSIZE (longer than JSON_TEXT raw) or
+ * -1 with EINVAL (no string), EMSGSIZE (longer than its reader had room for) or
  * ENOBUFS.
  */
 ssize_t
@@ -615,7 +617,7 @@ scale(uint64_t v, long e)
 /*
  * A number as an integer: exponent and fraction understood, rounded up,
  * clamped to 64 bits.  -1 with EINVAL if it is no number or is negative,
- * EMSGSIZE if its text is longer than JSON_TEXT.
+ * EMSGSIZE if there was no room for its text.
  */
 int
 json_u64(const struct json_event *ev, uint64_t *out)

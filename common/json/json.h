@@ -8,7 +8,7 @@
  * nesting is bounded, nothing may follow the one value.  It builds no tree
  * and judges no content; that is its caller's work.
  *
- *	json_init(&j);
+ *	json_init(&j, room, sizeof(room));
  *	json_input(&j, p, n);
  *	while ((k = json_next(&j, &ev)) > JSON_MORE)
  *		... use ev, k == JSON_DONE cannot come before json_finish ...
@@ -25,7 +25,7 @@
 #include <stdint.h>
 
 #define JSON_DEPTH	64	/* open objects and arrays */
-#define JSON_TEXT	2048	/* longest token whose text is handed out */
+#define JSON_TEXT	2048	/* most that json_init takes */
 
 enum json_kind {
 	JSON_BAD = -1,		/* sticky */
@@ -56,10 +56,11 @@ struct json_event {
 	uint64_t	 off;	/* of its first byte, from the first input */
 	uint64_t	 len;	/* of the token, quotes included */
 	const uint8_t	*text;	/* its len raw bytes, quotes included; NULL if
-				 * len > JSON_TEXT; valid until the next call */
+				 * there are more than json_init was given
+				 * room for; valid until the next call */
 };
 
-/* Private to json.c; about 2.2 KiB, needs no release. */
+/* Private to json.c; needs no release. */
 struct json {
 	const uint8_t	*p;		/* next byte */
 	const uint8_t	*end;
@@ -79,12 +80,16 @@ struct json {
 	uint8_t		 literal;	/* which of true false null */
 	uint16_t	 unit;		/* \uXXXX so far */
 	uint16_t	 high;		/* high surrogate that waits, or 0 */
-	uint16_t	 ncarry;
-	uint8_t		 overlong;	/* open token is over JSON_TEXT */
-	uint8_t		 carry[JSON_TEXT];
+	uint16_t	 ncarry, room;
+	uint8_t		 overlong;	/* open token is over room */
+	uint8_t		*carry;		/* the caller's, room bytes */
 };
 
-void	 json_init(struct json *);
+/*
+ * room: size (at most JSON_TEXT) bytes that live as long as j.  The text of
+ * tokens that are no longer is handed out, however the input is cut.
+ */
+void	 json_init(struct json *, uint8_t *room, size_t size);
 void	 json_input(struct json *, const void *, size_t);
 void	 json_finish(struct json *);
 enum json_kind

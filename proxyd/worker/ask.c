@@ -60,7 +60,7 @@ ask_admit(struct conn *c, int question)
 	number(c);
 	msg_open(&m, M_ADMIT);
 	msg_put_u64(&m, k->no);
-	msg_put_str(&m, k->token);
+	msg_put_str(&m, k->ask->token);
 	msg_put_u32(&m, k->flags & CF_UNSHAPED);
 	msg_put_u16(&m, question ? 0 : k->route->no);
 	msg_put_u64(&m, k->admitted);
@@ -78,7 +78,7 @@ digest(struct call *k, uint8_t out[SHA256_LEN])
 	struct sha256	 sha;
 
 	sha256_init(&sha);
-	edit_begin(&it, &k->edit, k->body.buf.len);
+	edit_begin(&it, &k->ask->edit, k->body.buf.len);
 	while (edit_next(&it, &piece))
 		sha256_update(&sha, piece.text != NULL ?
 		    (const void *)piece.text :
@@ -100,7 +100,7 @@ upstream_path(struct conn *c, char *out, size_t size)
 	if (policy_provider_id(c->worker->policy, k->provider, &pr) == -1 ||
 	    policy_route_id(c->worker->policy, k->route->no, &r) == -1)
 		return -1;
-	return policy_path(&pr, &r, k->model, out, size);
+	return policy_path(&pr, &r, k->ask->model, out, size);
 }
 
 /*
@@ -146,23 +146,23 @@ ask_call(struct conn *c)
 	msg_open(&m, M_CALL);
 	msg_put_u64(&m, k->no);
 	msg_put_u32(&m, k->link == NULL ? 0 : k->link->id);
-	msg_put_str(&m, k->token);
+	msg_put_str(&m, k->ask->token);
 	msg_put_u32(&m, k->flags | (k->admit == CA_OK ? CF_ADMITTED : 0));
 	msg_put_u8(&m, k->route->kind);
 	msg_put_u8(&m, k->route->dialect);
 	msg_put_u16(&m, k->route->no);
 	msg_put_u16(&m, k->provider);
-	msg_put_str(&m, k->model);
+	msg_put_str(&m, k->ask->model);
 	msg_put_str(&m, list ? "GET" : "POST");
 	msg_put_str(&m, path);
-	msg_put_str(&m, k->query);
+	msg_put_str(&m, k->ask->query);
 	msg_put_str(&m, list ? "" : "application/json");
 	msg_put_u64(&m, k->size);
 	msg_put_raw(&m, sha, sizeof(sha));
-	msg_put_u16(&m, k->edit.nitems);
-	msg_put_str(&m, k->session);
+	msg_put_u16(&m, k->ask->edit.nitems);
+	msg_put_str(&m, k->ask->session);
 	msg_put_str(&m, c->source);
-	msg_put_u64(&m, k->fact.max_tokens);
+	msg_put_u64(&m, k->ask->fact.max_tokens);
 	msg_put_u64(&m, poll_now() + DL_RELEASED);
 	return send_or_fail(c, &m);
 }

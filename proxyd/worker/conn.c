@@ -111,7 +111,6 @@ conn_new(struct worker *w, struct slot *s, int fd, const void *sockaddr)
 		return;
 	}
 	c->readable = c->writable = 1;
-	http1_init(&c->head);
 	c->deadline = poll_now() + (s->tls == 0 ? w->lim.head :
 	    w->lim.handshake);
 	TAILQ_INSERT_TAIL(&w->conns, c, entry);
@@ -172,7 +171,6 @@ conn_next(struct conn *c)
 	if (c->state == C_DEAD)
 		return;
 	c->served = 1;
-	http1_init(&c->head);
 	if (c->keep && !c->worker->draining) {
 		c->state = C_HEAD;
 		c->deadline = poll_now() + (c->in.len > 0 ?
@@ -212,6 +210,7 @@ conn_free(struct conn *c)
 {
 	wbuf_free(&c->in);
 	wbuf_free(&c->out);
+	free(c->head);
 	free(c);
 }
 
@@ -346,8 +345,8 @@ refuse_head(struct conn *c)
 {
 	struct problem	 p;
 
-	reply_problem(&p, RC_BAD, c->head.reject.reason);
-	p.status = c->head.reject.status;
+	reply_problem(&p, RC_BAD, c->head->reject.reason);
+	p.status = c->head->reject.status;
 	p.noretry = 1;
 	if (p.status == 413)
 		p.type = p.code = "request_too_large";
@@ -357,22 +356,46 @@ refuse_head(struct conn *c)
 	conn_fail(c, &p);
 }
 
+/*
+ * The bytes so far as a head; c->head is valid until its end.  One that has
+ * not all arrived keeps what is known of it.
+ */
+static int
+parse_head(struct conn *c)
+{
+	struct http1_head *kept;
+	int		 v;
+
+	kept = c->head;
+	if (kept == NULL) {
+		c->head = &c->worker->head;
+		http1_init(c->head);
+	}
+	v = http1_request(wbuf_bytes(&c->in), c->in.len,
+	    &http1_request_limits, c->head);
+	if (v == HTTP1_DONE)
+		intake_start(c);
+	else if (v == HTTP1_REJECT)
+		refuse_head(c);
+	else if (kept == NULL && (kept = malloc(sizeof(*kept))) != NULL)
+		*kept = *c->head;
+	c->head = v == HTTP1_MORE ? kept : NULL;
+	if (v != HTTP1_MORE)
+		free(kept);
+	else if (kept == NULL)
+		conn_kill(c);
+	return v != HTTP1_MORE;
+}
+
 static int
 step_head(struct conn *c)
 {
 	if (c->out.len > 0)
 		return 0;
-	if (c->in.len > 0) {
-		switch (http1_request(wbuf_bytes(&c->in), c->in.len,
-		    &http1_request_limits, &c->head)) {
-		case HTTP1_DONE:
-			intake_start(c);
-			return 1;
-		case HTTP1_REJECT:
-			refuse_head(c);
-			return 1;
-		}
-	}
+	if (c->in.len > 0 && parse_head(c))
+		return 1;
+	if (c->state == C_DEAD)
+		return 0;
 	if (c->eof || (c->worker->draining && c->served && c->in.len == 0))
 		conn_kill(c);
 	return 0;

@@ -117,37 +117,37 @@ arguments(struct call *k, const struct cjson *in, struct msgw *m)
 		put_agent(m, in, AGENT_NEW | AGENT_KEY);
 		break;
 	case VIEW_AGENTS:
-		msg_put_str(m, k->view.q);
+		msg_put_str(m, k->ask->view.q);
 		msg_put_u8(m, 0);
-		put_page(m, &k->view);
+		put_page(m, &k->ask->view);
 		break;
 	case VIEW_AGENT:
-		msg_put_str(m, k->arg);
+		msg_put_str(m, k->ask->arg);
 		msg_put_u8(m, 1);
-		put_page(m, &k->view);
+		put_page(m, &k->ask->view);
 		break;
 	case VIEW_AGENT_DELETE:
-		msg_put_str(m, k->arg);
+		msg_put_str(m, k->ask->arg);
 		break;
 	case VIEW_AGENT_EDIT:
-		put_edit(m, k->arg, in->given, in, in->suspended);
+		put_edit(m, k->ask->arg, in->given, in, in->suspended);
 		break;
 	case VIEW_AGENT_SUSPEND:
 	case VIEW_AGENT_RESUME:
-		put_edit(m, k->arg, EDIT_SUSPENDED, NULL,
+		put_edit(m, k->ask->arg, EDIT_SUSPENDED, NULL,
 		    k->route->view == VIEW_AGENT_SUSPEND);
 		break;
 	case VIEW_KEY_MAKE:
-		put_key(m, k->arg, in);
+		put_key(m, k->ask->arg, in);
 		break;
 	case VIEW_KEYS:
-		msg_put_str(m, k->arg);
-		put_page(m, &k->view);
+		msg_put_str(m, k->ask->arg);
+		put_page(m, &k->ask->view);
 		break;
 	case VIEW_KEY_REVOKE:
 	case VIEW_KEY_ROTATE:
-		msg_put_str(m, k->arg);
-		msg_put_str(m, k->key);
+		msg_put_str(m, k->ask->arg);
+		msg_put_str(m, k->ask->key);
 		if (k->route->view == VIEW_KEY_REVOKE)
 			break;
 		msg_put_u32(m, (uint32_t)in->grace);
@@ -155,10 +155,10 @@ arguments(struct call *k, const struct cjson *in, struct msgw *m)
 		break;
 	case VIEW_AUDIT:
 	case VIEW_AUDIT_TAIL:
-		put_audit(m, &k->view, k->route->view == VIEW_AUDIT_TAIL);
+		put_audit(m, &k->ask->view, k->route->view == VIEW_AUDIT_TAIL);
 		break;
 	case VIEW_OVERVIEW:
-		put_page(m, &k->view);
+		put_page(m, &k->ask->view);
 		break;
 	default:
 		break;
@@ -206,7 +206,7 @@ console_start(struct conn *c)
 		w->cookie = 1;
 	msg_open(&m, k->route->no);
 	msg_put_u32(&m, w->cookie);
-	msg_put_str(&m, k->token);
+	msg_put_str(&m, k->ask->token);
 	msg_put_str(&m, c->source);
 	arguments(k, &in, &m);
 	c->state = C_CONSOLE;
@@ -333,7 +333,7 @@ row(struct conn *c, const struct view *v, const char *const *f,
 		view_object(v, f, n, &b);
 		event(c, "event", &b);
 		wbuf_free(&b);
-		k->view.from = strtoull(f[0], NULL, 10) + 1;
+		k->ask->view.from = strtoull(f[0], NULL, 10) + 1;
 		return;
 	default:
 		if (k->nrows > 1)
@@ -463,7 +463,7 @@ on_last(struct conn *c, const struct view *v, uint16_t status,
 	if (v->list == VL_TAIL) {
 		/* a page that was full, or a long look for few rows */
 		if (cursor[0] != '\0')
-			k->view.from = strtoull(cursor, NULL, 10);
+			k->ask->view.from = strtoull(cursor, NULL, 10);
 		follow_begin(c);
 		c->state = C_FOLLOW;
 		k->deadline = poll_now() + FOLLOW_EVERY;

@@ -251,6 +251,7 @@ user_value(struct fact *f, const struct json_event *ev)
 	char id[FACT_SESSION + 1], text[USER_ID_MAX + 1];
 	struct json_event in;
 	struct json j;
+	uint8_t room[USER_ID_MAX + 1];
 	const char *tail;
 	ssize_t n;
 	int mine;
@@ -266,7 +267,7 @@ user_value(struct fact *f, const struct json_event *ev)
 		}
 		return;
 	}
-	json_init(&j);
+	json_init(&j, room, sizeof(room));
 	json_input(&j, text, (size_t)n);
 	for (mine = 0; json_next(&j, &in) > JSON_DONE;) {
 		if (in.depth != 1)
@@ -386,9 +387,9 @@ run(struct fact *f)
 void
 fact_init(struct fact *f, enum fact_shape shape)
 {
-	memset(f, 0, offsetof(struct fact, json));
+	memset(f, 0, offsetof(struct fact, room));
 	f->shape = shape;
-	json_init(&f->json);
+	json_init(&f->json, f->room, sizeof(f->room));
 }
 
 /*

@@ -75,6 +75,7 @@ struct fact {
 	uint8_t		 inner;			/* current member inside it */
 	char		 text[128];		/* what error may point at */
 	struct json	 json;
+	uint8_t		 room[JSON_TEXT];	/* of json */
 };
 
 void	fact_init(struct fact *, enum fact_shape);

@@ -14,12 +14,49 @@
 static const char *const sessions[] = { "x-tappass-session", "x-session-id",
 	"x-claude-code-session-id", "session-id" };
 
+void
+intake_forget(struct call *k)
+{
+	struct asked	*a;
+	size_t		 i;
+
+	a = k->ask;
+	if (a == NULL)
+		return;
+	for (i = 0; i < FIELD_NPASS; i++)
+		free(a->pass[i]);
+	explicit_bzero(a, sizeof(*a));
+	free(a);
+	k->ask = NULL;
+}
+
+static struct call *
+call_new(const struct route_hit *hit)
+{
+	struct asked	*a;
+	struct call	*k;
+
+	k = calloc(1, sizeof(*k));
+	a = malloc(sizeof(*a));
+	if (k == NULL || a == NULL) {
+		free(k);
+		free(a);
+		return NULL;
+	}
+	memset(a, 0, offsetof(struct asked, fact));
+	fact_init(&a->fact, hit->route == NULL ? FACT_CHAT :
+	    hit->route->shape);
+	a->hit = *hit;
+	k->route = hit->route;
+	k->ask = a;
+	return k;
+}
+
 /* Ends the call's state; what the broker and the egress hold is let go. */
 void
 call_release(struct conn *c)
 {
 	struct call	*k;
-	size_t		 i;
 
 	k = c->call;
 	if (k == NULL)
@@ -36,8 +73,7 @@ call_release(struct conn *c)
 		usage_free(&k->usage);
 	wbuf_free(&k->burst);
 	wbuf_free(&k->rows);
-	for (i = 0; i < FIELD_NPASS; i++)
-		free(k->pass[i]);
+	intake_forget(k);
 	explicit_bzero(k, sizeof(*k));
 	free(k);
 	c->call = NULL;
@@ -87,8 +123,8 @@ shared_form(const struct conn *c)
 	const uint8_t	*buf;
 
 	buf = wbuf_bytes(&c->in);
-	return http1_find(&c->head, buf, "anthropic-version") != NULL ||
-	    http1_find(&c->head, buf, "x-api-key") != NULL ?
+	return http1_find(c->head, buf, "anthropic-version") != NULL ||
+	    http1_find(c->head, buf, "x-api-key") != NULL ?
 	    RF_ANTHROPIC : RF_OPENAI;
 }
 
@@ -117,9 +153,9 @@ take_session(struct conn *c)
 
 	buf = wbuf_bytes(&c->in);
 	for (i = 0; i < NITEMS(sessions); i++) {
-		f = http1_find(&c->head, buf, sessions[i]);
-		if (f != NULL && copy_text(c->call->session,
-		    sizeof(c->call->session), buf + f->value_off,
+		f = http1_find(c->head, buf, sessions[i]);
+		if (f != NULL && copy_text(c->call->ask->session,
+		    sizeof(c->call->ask->session), buf + f->value_off,
 		    f->value_len) == 0)
 			return;
 	}
@@ -139,8 +175,8 @@ take_fields(struct conn *c)
 	buf = wbuf_bytes(&c->in);
 	for (i = 0; i < FIELD_NPASS; i++) {
 		memset(&b, 0, sizeof(b));
-		f = http1_find(&c->head, buf, field_pass_name(i));
-		for (; f != NULL; f = http1_find_next(&c->head, buf, f,
+		f = http1_find(c->head, buf, field_pass_name(i));
+		for (; f != NULL; f = http1_find_next(c->head, buf, f,
 		    field_pass_name(i))) {
 			if (b.len > 0)
 				wbuf_add(&b, ", ", 2);
@@ -152,9 +188,9 @@ take_fields(struct conn *c)
 			wbuf_free(&b);
 			return -1;
 		}
-		k->pass[i] = strndup((const char *)wbuf_bytes(&b), b.len);
+		k->ask->pass[i] = strndup((const char *)wbuf_bytes(&b), b.len);
 		wbuf_free(&b);
-		if (k->pass[i] == NULL)
+		if (k->ask->pass[i] == NULL)
 			return -1;
 	}
 	return 0;
@@ -179,7 +215,7 @@ take_query(struct conn *c, const uint8_t *t, struct target *g,
 			*reason = g->reason;
 			return -1;
 		}
-		return view_query(r->view, t, v, poll_wall(), &k->view,
+		return view_query(r->view, t, v, poll_wall(), &k->ask->view,
 		    reason);
 	}
 	if (target_read(t, g, r->query, r->nquery, v) == -1) {
@@ -187,17 +223,17 @@ take_query(struct conn *c, const uint8_t *t, struct target *g,
 		return -1;
 	}
 	if (r->group == RG_CALL && target_write(r->query, r->nquery, v,
-	    k->query, sizeof(k->query)) == -1) {
+	    k->ask->query, sizeof(k->ask->query)) == -1) {
 		*reason = "The query is too long.";
 		return -1;
 	}
 	if (r->no != ROUTE_MODELS || r->group != RG_LIST)
 		return 0;
-	k->list.limit = v[0].set ? v[0].number : 0;
+	k->ask->list.limit = v[0].set ? v[0].number : 0;
 	if (v[1].set)
-		memcpy(k->list.after, t + v[1].off, v[1].len);
+		memcpy(k->ask->list.after, t + v[1].off, v[1].len);
 	if (v[2].set)
-		memcpy(k->list.before, t + v[2].off, v[2].len);
+		memcpy(k->ask->list.before, t + v[2].off, v[2].len);
 	return 0;
 }
 
@@ -214,7 +250,7 @@ take_head(struct conn *c, enum route_verdict v, const uint8_t *t,
 		reply_problem(p, RC_NOTFOUND, "There is no such route.");
 		return 0;
 	}
-	if (c->head.upgrade == HTTP1_UPGRADE_WEBSOCKET) {
+	if (c->head->upgrade == HTTP1_UPGRADE_WEBSOCKET) {
 		reply_problem(p, RC_UPGRADE, "WebSockets are not spoken here; "
 		    "use plain HTTP.");
 		return 0;
@@ -222,8 +258,9 @@ take_head(struct conn *c, enum route_verdict v, const uint8_t *t,
 	if (v == RV_METHOD) {
 		reply_problem(p, RC_METHOD, "This route does not take this "
 		    "method.");
-		route_allow(k->hit.allow, k->allow, sizeof(k->allow));
-		p->allow = k->allow;
+		route_allow(k->ask->hit.allow, k->ask->allow,
+		    sizeof(k->ask->allow));
+		p->allow = k->ask->allow;
 		return 0;
 	}
 	if (k->route->view == VIEW_LLM_REFUSED) {
@@ -234,8 +271,8 @@ take_head(struct conn *c, enum route_verdict v, const uint8_t *t,
 		p->code = "not_over_http";
 		return 0;
 	}
-	memcpy(k->arg, t + k->hit.off, k->hit.len);
-	memcpy(k->key, t + k->hit.keyoff, k->hit.keylen);
+	memcpy(k->ask->arg, t + k->ask->hit.off, k->ask->hit.len);
+	memcpy(k->ask->key, t + k->ask->hit.keyoff, k->ask->hit.keylen);
 	if (take_query(c, t, g, &reason) == -1) {
 		reply_problem(p, RC_BAD, reason);
 		return 0;
@@ -269,7 +306,7 @@ begin(struct conn *c)
 	if (k->route->group == RG_CONSOLE) {
 		if (k->body.done)
 			intake_ready(c);
-		else if (c->head.expect_continue && c->minor > 0)
+		else if (c->head->expect_continue && c->minor > 0)
 			wbuf_str(&c->out, "HTTP/1.1 100 Continue\r\n\r\n");
 		return;
 	}
@@ -277,8 +314,7 @@ begin(struct conn *c)
 		intake_refuse_case(c, RC_BAD, "The request has no body.");
 		return;
 	}
-	fact_init(&k->fact, k->route->shape);
-	k->expect = c->head.expect_continue;
+	k->expect = c->head->expect_continue;
 	if (k->expect || (!k->body.chunked && k->body.declared > ADMIT_ABOVE))
 		ask_admit(c, 0);
 }
@@ -286,8 +322,8 @@ begin(struct conn *c)
 static void
 answer_open(struct conn *c, const struct route *r)
 {
-	c->keep = c->keep && c->head.body == HTTP1_BODY_NONE;
-	wbuf_drain(&c->in, c->head.head_len);
+	c->keep = c->keep && c->head->body == HTTP1_BODY_NONE;
+	wbuf_drain(&c->in, c->head->head_len);
 	health_answer(c, r->no);
 }
 
@@ -302,15 +338,15 @@ authenticate(struct conn *c, enum route_verdict v, const uint8_t *t,
 	int		 go;
 
 	k = c->call;
-	body_start(&k->body, &c->head);
-	b = bearer_pick(&c->head, wbuf_bytes(&c->in), k->token);
+	body_start(&k->body, c->head);
+	b = bearer_pick(c->head, wbuf_bytes(&c->in), k->ask->token);
 	if (b == BEARER_UNSHAPED)
 		k->flags |= CF_UNSHAPED;
 	go = 0;
 	if (b == BEARER_OK || b == BEARER_UNSHAPED)
 		go = take_head(c, v, t, g, &p);
-	explicit_bzero(c->in.p + c->in.off, c->head.head_len);
-	wbuf_drain(&c->in, c->head.head_len);
+	explicit_bzero(c->in.p + c->in.off, c->head->head_len);
+	wbuf_drain(&c->in, c->head->head_len);
 	if (b != BEARER_OK && b != BEARER_UNSHAPED)
 		refuse_now(c, RC_AUTH, bearer_text(b));
 	else if (go)
@@ -328,35 +364,33 @@ intake_start(struct conn *c)
 	const uint8_t	*t;
 	enum route_verdict v;
 
-	t = wbuf_bytes(&c->in) + c->head.target_off;
-	c->minor = c->head.minor;
-	c->keep = c->head.keep_alive;
-	c->headonly = c->head.method == HTTP1_HEAD;
+	t = wbuf_bytes(&c->in) + c->head->target_off;
+	c->minor = c->head->minor;
+	c->keep = c->head->keep_alive;
+	c->headonly = c->head->method == HTTP1_HEAD;
 	c->form = shared_form(c);
-	if (target_split(t, c->head.target_len, &g) == -1) {
+	if (target_split(t, c->head->target_len, &g) == -1) {
 		c->keep = 0;
 		refuse_now(c, RC_BAD, g.reason);
 		return;
 	}
-	if (c->head.upgrade == HTTP1_UPGRADE_OTHER) {
+	if (c->head->upgrade == HTTP1_UPGRADE_OTHER) {
 		c->keep = 0;
 		refuse_now(c, RC_NOTIMPL, "This protocol is not spoken here.");
 		return;
 	}
-	v = route_find(c->head.method, t, &g, c->class, &hit);
+	v = route_find(c->head->method, t, &g, c->class, &hit);
 	if (v == RV_HIT && hit.route->group == RG_OPEN) {
 		answer_open(c, hit.route);
 		return;
 	}
 	if (v != RV_NONE && hit.route->form != RF_SHARED)
 		c->form = hit.route->form;
-	c->call = calloc(1, sizeof(*c->call));
+	c->call = call_new(&hit);
 	if (c->call == NULL) {
 		conn_kill(c);
 		return;
 	}
-	c->call->route = hit.route;
-	c->call->hit = hit;
 	authenticate(c, v, t, &g);
 }
 
@@ -371,9 +405,9 @@ feed(struct conn *c, size_t before)
 	n = k->body.buf.len - before;
 	if (k->route->group != RG_CALL || n == 0)
 		return 1;
-	if (fact_feed(&k->fact, wbuf_bytes(&k->body.buf) + before, n) == 0)
+	if (fact_feed(&k->ask->fact, wbuf_bytes(&k->body.buf) + before, n) == 0)
 		return 1;
-	intake_refuse_case(c, RC_BAD, k->fact.error);
+	intake_refuse_case(c, RC_BAD, k->ask->fact.error);
 	return 0;
 }
 
@@ -460,28 +494,30 @@ place(struct conn *c)
 	int		 err, r;
 
 	k = c->call;
-	if (model_resolve(c->worker->policy, k->fact.model, k->fact.modellen,
-	    k->route, &pr, &prefix, k->text, sizeof(k->text)) != MV_OK) {
+	if (model_resolve(c->worker->policy, k->ask->fact.model,
+	    k->ask->fact.modellen, k->route, &pr, &prefix, k->text, sizeof(k->text)) != MV_OK) {
 		intake_refuse_case(c, RC_MODEL, k->text);
 		return;
 	}
-	edit_init(&k->edit);
-	r = edit_model(&k->edit, &k->fact, prefix);
+	edit_init(&k->ask->edit);
+	r = edit_model(&k->ask->edit, &k->ask->fact, prefix);
 	if (r == 0 && prefix > 0)
 		k->flags |= CF_PREFIX;
-	if (r == 0 && (r = edit_usage(&k->edit, &k->fact)) == 1)
+	if (r == 0 && (r = edit_usage(&k->ask->edit, &k->ask->fact)) == 1)
 		k->flags |= CF_USAGE;
 	if (r == -1) {
 		intake_refuse_case(c, RC_BAD, "The body cannot be edited.");
 		return;
 	}
-	if (k->fact.stream)
+	if (k->ask->fact.stream)
 		k->flags |= CF_STREAM;
-	k->size = edit_size(&k->edit, k->body.buf.len);
+	k->size = edit_size(&k->ask->edit, k->body.buf.len);
 	k->provider = pr.id;
-	strlcpy(k->model, k->fact.model + prefix, sizeof(k->model));
-	if (k->session[0] == '\0')
-		strlcpy(k->session, k->fact.session, sizeof(k->session));
+	strlcpy(k->ask->model, k->ask->fact.model + prefix,
+	    sizeof(k->ask->model));
+	if (k->ask->session[0] == '\0')
+		strlcpy(k->ask->session, k->ask->fact.session,
+		    sizeof(k->ask->session));
 	l = pool_take(c->worker, c, &err);
 	c->state = C_LINK;
 	k->deadline = poll_now() + c->worker->lim.ask;
@@ -509,9 +545,9 @@ intake_ready(struct conn *c)
 		conn_fail(c, &p);
 	} else if (k->route->group == RG_CONSOLE)
 		console_start(c);
-	else if (fact_end(&k->fact) == -1)
-		intake_refuse_case(c, RC_BAD, k->fact.error);
-	else if (k->fact.modellen == 0)
+	else if (fact_end(&k->ask->fact) == -1)
+		intake_refuse_case(c, RC_BAD, k->ask->fact.error);
+	else if (k->ask->fact.modellen == 0)
 		intake_refuse_case(c, RC_BAD, "The body names no model.");
 	else
 		place(c);

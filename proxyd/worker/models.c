@@ -164,7 +164,7 @@ models_start(struct conn *c)
 
 	k = c->call;
 	k->provider = 0;
-	strlcpy(k->model, k->arg, sizeof(k->model));
+	strlcpy(k->ask->model, k->ask->arg, sizeof(k->ask->model));
 	if (ask_call(c) == -1)
 		return;
 	c->state = C_CALL;
@@ -183,12 +183,12 @@ models_answer(struct conn *c)
 
 	k = c->call;
 	if (k->route->no == ROUTE_MODEL) {
-		ok = models_one(c->worker, k->route, k->arg, &b, k->text,
+		ok = models_one(c->worker, k->route, k->ask->arg, &b, k->text,
 		    sizeof(k->text)) == 0;
 		reply_problem(&p, RC_MODEL, k->text);
 	} else {
 		reason = "";
-		ok = models_list(c->worker, &k->list, &b, &reason) == 0;
+		ok = models_list(c->worker, &k->ask->list, &b, &reason) == 0;
 		reply_problem(&p, RC_BAD, reason);
 	}
 	if (!ok) {

@@ -33,18 +33,53 @@ quiet(struct wlink *l)
 static void
 slim(struct wlink *l)
 {
-	if (l->in == NULL)
-		return;
-	explicit_bzero(l->in, sizeof(*l->in));
-	free(l->in);
+	struct linkr	*in;
+
+	in = l->in;
 	l->in = NULL;
+	if (in == NULL)
+		return;
+	link_wipe(in);
+	if (in != &l->worker->frames)
+		free(in);
 }
 
-void
+struct linkr *
+pool_reader(struct wlink *l)
+{
+	if (l->in == NULL) {
+		l->in = &l->worker->frames;
+		link_reset(l->in);
+	}
+	return l->in;
+}
+
+int
 pool_slim(struct wlink *l)
 {
-	if (l->in != NULL && l->in->have == l->in->used)
+	struct linkr	*kept;
+	uint8_t		*p;
+	size_t		 n;
+
+	if (l->in == NULL || l->in->have == l->in->used || l->dead) {
 		slim(l);
+		return 0;
+	}
+	if (l->in != &l->worker->frames)
+		return 0;
+	kept = malloc(sizeof(*kept));
+	if (kept == NULL) {
+		slim(l);
+		return -1;
+	}
+	link_reset(kept);
+	p = link_room(kept, &n);
+	n = l->in->have - l->in->used;
+	memcpy(p, l->in->buf + l->in->used, n);
+	link_got(kept, n);
+	slim(l);
+	l->in = kept;
+	return 0;
 }
 
 static void
@@ -227,7 +262,7 @@ pool_idle(struct wlink *l)
 	l->since = poll_now();
 	TAILQ_REMOVE(&w->busy, l, entry);
 	TAILQ_INSERT_HEAD(&w->idle, l, entry);
-	pool_slim(l);
+	(void)pool_slim(l);
 	if (!quiet(l))
 		pool_kill(l);
 }

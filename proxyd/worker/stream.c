@@ -49,16 +49,16 @@ stream_open(struct conn *c)
 	msg_put_u64(&m, k->no);
 	msg_put_u64(&m, k->size);
 	for (i = n = 0; i < FIELD_NPASS; i++)
-		n += k->pass[i] != NULL;
+		n += k->ask->pass[i] != NULL;
 	msg_put_u8(&m, n);
 	for (i = 0; i < FIELD_NPASS; i++) {
-		if (k->pass[i] == NULL)
+		if (k->ask->pass[i] == NULL)
 			continue;
 		msg_put_str(&m, field_pass_name(i));
-		msg_put_str(&m, k->pass[i]);
+		msg_put_str(&m, k->ask->pass[i]);
 	}
 	frame(k->link, LF_OPEN, m.buf, m.len);
-	edit_begin(&k->iter, &k->edit, k->body.buf.len);
+	edit_begin(&k->ask->iter, &k->ask->edit, k->body.buf.len);
 }
 
 /* Next frame of the body, or END. */
@@ -70,8 +70,8 @@ body_frame(struct conn *c)
 	size_t		 n;
 
 	k = c->call;
-	p = &k->piece;
-	if (p->len == 0 && !edit_next(&k->iter, p)) {
+	p = &k->ask->piece;
+	if (p->len == 0 && !edit_next(&k->ask->iter, p)) {
 		frame(k->link, LF_END, NULL, 0);
 		k->ended = 1;
 		body_free(c->worker, &k->body);
@@ -138,12 +138,7 @@ pull(struct wlink *l)
 	size_t	 room;
 	ssize_t	 n;
 
-	if (l->in == NULL) {
-		if ((l->in = malloc(sizeof(*l->in))) == NULL)
-			return -1;
-		link_reset(l->in);
-	}
-	p = link_room(l->in, &room);
+	p = link_room(pool_reader(l), &room);
 	if (room == 0)
 		return 1;
 	do {
@@ -155,7 +150,6 @@ pull(struct wlink *l)
 	}
 	if (n == -1 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
 		l->readable = 0;
-		pool_slim(l);
 		return 0;
 	}
 	return -1;
@@ -202,12 +196,10 @@ take_frames(struct conn *c)
 }
 
 static void
-read_answer(struct conn *c)
+read_frames(struct conn *c, struct wlink *l)
 {
-	struct wlink	*l;
 	int		 n;
 
-	l = c->call->link;
 	for (n = 0; n < STREAM_READS; n++) {
 		if (!take_frames(c) || c->out.len >= c->worker->lim.high)
 			return;
@@ -225,6 +217,19 @@ read_answer(struct conn *c)
 	event_active(&l->ev, EV_READ, 1);
 }
 
+static void
+read_answer(struct conn *c)
+{
+	struct wlink	*l;
+	struct call	*k;
+
+	k = c->call;
+	l = k->link;
+	read_frames(c, l);
+	if (pool_slim(l) == -1 && c->call == k && k->link == l)
+		link_failed(c, "The gateway is out of memory.");
+}
+
 /* Both directions, as far as they go now. */
 void
 stream_run(struct conn *c)
@@ -236,6 +241,8 @@ stream_run(struct conn *c)
 		return;
 	if (stream_maysend(c))
 		send_body(c);
+	if (k->ended && k->allowed)
+		intake_forget(k);
 	if (c->state == C_SENT || c->state == C_RELAY)
 		read_answer(c);
 }

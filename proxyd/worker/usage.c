@@ -209,7 +209,7 @@ value(struct usage *u, const struct json_event *ev)
 static void
 document_begin(struct usage *u)
 {
-	json_init(&u->json);
+	json_init(&u->json, u->room, sizeof(u->room));
 	memset(u->path, U_OTHER, sizeof(u->path));
 	u->broken = u->choices = u->has_usage = u->has_error = 0;
 	u->text_key = u->done_match = 0;

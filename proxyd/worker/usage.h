@@ -25,6 +25,7 @@
 #include "proxyd/worker/sse.h"
 
 #define USAGE_TYPE	48	/* event or error type, with its NUL */
+#define USAGE_TOKEN	320	/* longest name or type that is read, raw */
 #define USAGE_PATH	6	/* depth up to which keys are told apart */
 
 enum usage_form {
@@ -48,7 +49,7 @@ struct usage_count {
 	uint64_t	 out_hidden;	/* of these reasoning */
 };
 
-/* About 2.6 KiB; holds pointers to itself, so it must not be moved. */
+/* Holds pointers to itself, so it must not be moved. */
 struct usage {
 	/* readable at any time */
 	uint8_t		 started;	/* keep-alives are allowed from here:
@@ -81,6 +82,7 @@ struct usage {
 	uint64_t	 text;		/* bytes of answer text: estimates */
 	struct sse	 sse;
 	struct json	 json;
+	uint8_t		 room[USAGE_TOKEN];	/* of json */
 	void		(*pass)(void *, const uint8_t *, size_t);
 	void		*arg;
 };

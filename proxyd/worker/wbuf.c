@@ -10,7 +10,7 @@
 #include "common/compat/compat.h"
 #include "proxyd/worker/worker.h"
 
-#define WBUF_FIRST	512
+#define WBUF_FIRST	1024
 
 /* Room for n more bytes behind the last one. */
 static int
@@ -107,16 +107,13 @@ wbuf_bytes(const struct wbuf *b)
 	return b->p + b->off;
 }
 
-/* Takes n bytes off the front; big memory goes back when it is empty. */
+/* Takes n bytes off the front; an empty queue keeps no memory. */
 void
 wbuf_drain(struct wbuf *b, size_t n)
 {
 	b->off += n;
 	b->len -= n;
-	if (b->len > 0)
-		return;
-	b->off = 0;
-	if (b->cap > 4 * WBUF_FIRST)
+	if (b->len == 0 && !b->bad)
 		wbuf_free(b);
 }
 

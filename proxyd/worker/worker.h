@@ -284,27 +284,37 @@ struct models_query {
 	char		 after[TARGET_ID_MAX + 1], before[TARGET_ID_MAX + 1];
 };
 
-/* One request from its head to its last byte.  Wiped when freed. */
-struct call {
-	const struct route *route;
+/*
+ * What a request said.  Gone, wiped, once its body is out and ALLOW is here:
+ * an answer that streams for an hour does not keep it.
+ */
+struct asked {
 	struct route_hit hit;
 	struct models_query list;
 	struct view_args view;
 	char		 arg[TARGET_ID_MAX + 1];	/* {id} */
 	char		 key[TARGET_ID_MAX + 1];	/* key id */
 	char		 token[TOKEN_MAX + 1];
-	uint32_t	 flags;		/* CF_* */
 	char		 session[SESSION_MAX + 1];
 	char		 query[QUERY_MAX + 1];
+	char		 model[MODEL_MAX + 1];
+	char		 allow[64];
 	char		*pass[FIELD_NPASS];	/* values that go on, or NULL */
-	int		 expect;	/* 100-continue is due */
-	/* body and what it says */
-	struct body	 body;
-	struct fact	 fact;
+	struct edit_iter iter;
+	struct edit_piece piece;	/* rest of the current piece */
 	struct edit	 edit;
+	struct fact	 fact;		/* last: its end is not cleared */
+};
+
+/* One request from its head to its last byte.  Wiped when freed. */
+struct call {
+	const struct route *route;
+	struct asked	*ask;		/* NULL once it is of no use */
+	uint32_t	 flags;		/* CF_* */
+	int		 expect;	/* 100-continue is due */
+	struct body	 body;
 	uint64_t	 size;		/* after the edits */
 	uint16_t	 provider;
-	char		 model[MODEL_MAX + 1];
 	/* broker */
 	uint64_t	 no;		/* 0: none yet */
 	enum call_admit	 admit;
@@ -322,12 +332,9 @@ struct call {
 	int		 pending;
 	struct problem	 problem;
 	char		 text[REASON_MAX + 1];	/* its message, if composed */
-	char		 allow[64];
 	/* egress */
 	struct wlink	*link;
 	int		 opened, ended;	/* OPEN sent, END queued */
-	struct edit_iter iter;
-	struct edit_piece piece;	/* rest of the current piece */
 	/* answer */
 	int		 started;	/* its head is queued for the client */
 	uint16_t	 status;
@@ -383,7 +390,7 @@ struct conn {
 	uint64_t	 discarded;
 	uint64_t	 armed;		/* when the timer fires; 0 not set */
 	struct wbuf	 in, out;
-	struct http1_head head;
+	struct http1_head *head;	/* one that is arriving, or NULL */
 	struct call	*call;
 };
 TAILQ_HEAD(conns, conn);
@@ -434,6 +441,8 @@ struct worker {
 	struct event	 patience;
 	int		 patient;	/* accepts nothing before READY */
 	int		 draining, stopped, done;
+	struct http1_head head;		/* most come in one piece */
+	struct linkr	 frames;	/* so do the frames of a link */
 	uint8_t		 scratch[WORKER_READ];
 };
 
@@ -507,6 +516,8 @@ void	 intake_refuse(struct conn *, const struct problem *);
 void	 intake_refuse_case(struct conn *, enum reply_case, const char *);
 void	 intake_linked(struct conn *, struct wlink *);
 void	 call_release(struct conn *);
+/* The body is out and the broker has said yes: what was asked is let go. */
+void	 intake_forget(struct call *);
 
 /* ---- model.c, which provider serves a name ----------------------------- */
 enum model_verdict { MV_OK, MV_UNKNOWN, MV_DIALECT };
@@ -543,8 +554,11 @@ void	 ask_lost(struct conn *, const char *);
 struct wlink *pool_take(struct worker *, struct conn *, int *err);
 void	 pool_linked(struct worker *, struct msgr *, int fd);
 void	 pool_nolink(struct worker *, struct msgr *);
-/* Gives the memory of frames back if no part of one is left there. */
-void	 pool_slim(struct wlink *);
+/* The worker's reader for frames, until pool_slim. */
+struct linkr *pool_reader(struct wlink *);
+/* Before others read: frames that were taken are wiped, a rest is kept.
+ * -1: it is lost, out of memory. */
+int	 pool_slim(struct wlink *);
 void	 pool_idle(struct wlink *);	/* after a complete exchange */
 void	 pool_kill(struct wlink *);
 void	 pool_free(struct wlink *);

@@ -19,12 +19,13 @@ events(const uint8_t *p, size_t n, size_t step, int *end)
 {
 	struct json_event ev;
 	struct json j;
+	static uint8_t room[JSON_TEXT];
 	char out[JSON_TEXT];
 	uint64_t h, v;
 	size_t m, pos;
 	int k;
 
-	json_init(&j);
+	json_init(&j, room, sizeof(room));
 	h = 1469598103934665603ULL;
 	for (pos = 0, k = JSON_MORE;; pos += m) {
 		m = n - pos < step ? n - pos : step;

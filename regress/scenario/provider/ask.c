@@ -157,13 +157,14 @@ ask_read(struct ask *a, const char *body, size_t n)
 	struct walk w;
 	struct json_event ev;
 	struct json j;
+	static uint8_t room[JSON_TEXT];
 	enum json_kind k;
 	int pass;
 
 	memset(&w, 0, sizeof(w));
 	w.ask = a;
 	w.body = body;
-	json_init(&j);
+	json_init(&j, room, sizeof(room));
 	json_input(&j, body, n);
 	for (pass = 0; pass < 2; pass++) {
 		while ((k = json_next(&j, &ev)) > JSON_DONE)

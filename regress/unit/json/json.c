@@ -60,6 +60,7 @@ trace(const char *s, size_t n, size_t a, size_t b, char *out, size_t size)
 {
 	struct json_event ev;
 	struct json j;
+	static uint8_t room[JSON_TEXT];
 	size_t cut[4], i, len, m;
 	int k;
 
@@ -67,7 +68,7 @@ trace(const char *s, size_t n, size_t a, size_t b, char *out, size_t size)
 	cut[1] = a;
 	cut[2] = b;
 	cut[3] = n;
-	json_init(&j);
+	json_init(&j, room, sizeof(room));
 	len = 0;
 	out[0] = '\0';
 	for (i = 0, k = JSON_MORE; i <= 3; i++) {
@@ -168,9 +169,10 @@ static void
 first(struct json *j, struct json_event *ev, const char *s, size_t n,
     size_t a)
 {
+	static uint8_t room[JSON_TEXT];
 	int k;
 
-	json_init(j);
+	json_init(j, room, sizeof(room));
 	json_input(j, s, a);
 	k = json_next(j, ev);
 	if (k == JSON_MORE) {
@@ -256,6 +258,34 @@ test_long(void **state)
 	free(s);
 }
 
+/* The reader decides how long a text may be, and the cut changes nothing. */
+static void
+test_room(void **state)
+{
+	static const char *const raw[] = { "\"123456\"", "\"1234567\"" };
+	struct json_event ev;
+	struct json j;
+	uint8_t room[9];
+	size_t a, i, n;
+
+	(void)state;
+	room[8] = 0xee;
+	for (i = 0; i < 2; i++) {
+		n = strlen(raw[i]);
+		for (a = 0; a <= n; a++) {
+			json_init(&j, room, 8);
+			json_input(&j, raw[i], a);
+			if (json_next(&j, &ev) == JSON_MORE) {
+				json_input(&j, raw[i] + a, n - a);
+				assert_int_equal(json_next(&j, &ev),
+				    JSON_STRING);
+			}
+			assert_int_equal(ev.text != NULL, n <= 8);
+			assert_int_equal(room[8], 0xee);
+		}
+	}
+}
+
 static void
 test_number(void **state)
 {
@@ -297,6 +327,7 @@ main(void)
 		cmocka_unit_test(test_depth),
 		cmocka_unit_test(test_decode),
 		cmocka_unit_test(test_long),
+		cmocka_unit_test(test_room),
 		cmocka_unit_test(test_number)
 	};
 
