@@ -123,7 +123,7 @@ admin_list(struct admin_ask *a, const struct admin_page *page,
 	admin_page_end(a, cursor, total);
 }
 
-static void
+static void __attribute__((format(printf, 5, 0)))
 refusal(struct msgw *w, struct admin_ask *a, uint16_t status,
     const char *code, const char *fmt, va_list ap)
 {
