@@ -98,6 +98,7 @@ struct kid {
 	int		 expected;	/* its end is wanted */
 	int		 gone;		/* and no other follows */
 	int		 linked;	/* kms: it has its one exchange */
+	int		 brokered;	/* egress: it has had its broker */
 };
 
 #define KID_REFUSED	16	/* refused messages that kill a role */

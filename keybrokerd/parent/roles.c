@@ -191,9 +191,15 @@ connect_kid(struct keyd *k, struct kid *kid)
 		eg = &k->kids[i];
 		if (!eg->used || eg->role != ROLE_EGRESS || !roles_up(eg))
 			continue;
-		/* Egresses of an earlier broker end with it; no link to them. */
-		if ((kid == eg) && roles_up(broker))
+		/*
+		 * One that had an earlier broker ends with it and gets no other;
+		 * one that came up between two brokers has had none.
+		 */
+		if ((kid == eg || kid == broker) && !eg->brokered &&
+		    roles_up(broker)) {
+			eg->brokered = 1;
 			roles_join(broker, eg);
+		}
 		if ((kid == eg || kid == dial) && roles_up(dial))
 			roles_join(dial, eg);
 	}
@@ -461,6 +467,7 @@ kid_start(struct keyd *k, struct kid *kid, uint64_t now)
 	kid->up = 0;
 	kid->linked = 0;
 	kid->refused = 0;
+	kid->brokered = 0;
 	kid->expected = 0;
 	kid->next_start = UINT64_MAX;
 	reap_started(&kid->reap, now);
