@@ -29,7 +29,9 @@
 #define EXIT_CONFIG	78
 #define STAGE_VAR	"PROXYD_STAGE"
 
-static volatile sig_atomic_t	 got_hup, got_term, got_chld;
+/* One look at the children at once: keybrokerd may have ended before there was
+ * a handler. */
+static volatile sig_atomic_t	 got_hup, got_term, got_chld = 1;
 
 static void
 on_signal(int sig)

@@ -5,6 +5,7 @@
 # finds them in the egress and the broker; a canary written into each role that
 # must not hold one is found there.
 . regress/scenario/lib.sh
+. regress/scenario/kmslife.inc
 [ "$(id -u)" = 0 ] || skip_all "only root can read the memory of undumpable processes"
 SW=$top/out/regress/sweep
 
@@ -39,6 +40,9 @@ allowed() {	# ROLE KIND
 	vault) row=vault-key ;;
 	developer) row=developer-key ;;
 	listener) row=listener-key ;;
+	token) row=kms-vault-token ;;
+	secretid) row=kms-approle-secret ;;
+	aws) row=kms-aws-key ;;
 	esac
 	awk -v row="$row" -v role="$1" '
 	    /^# kind/ { for (i = 3; i <= NF; i++) col[$i] = i - 1 }
@@ -87,6 +91,44 @@ wait $JOBS
 for f in "$D/log" "$D/state/ledger/"* "$D/state/export"; do
 	grep -rqF -e "$OKEY" -e "$AKEY" -e "$VKEY" -e "$K" "$f"; [ $? = 1 ]; ok $? "no key in $(basename "$f")"
 done
+
+# Credentials of a KMS, while the role that has one of them waits for a service
+# that hangs, and when there is no such role.
+unset TAPPASS_VAULT_KEY
+FAKE_TOKEN=hvs.$(random_word)$(random_word) FAKE_SECRET=$(random_word)$(random_word)
+export FAKE_TOKEN FAKE_SECRET
+fake_start
+for f in token secretid aws; do
+	gw_pid=; rm -rf "$D/state" "$D/ctl.sock"
+	case $f in
+	token) kms_env vault; VAULT_TOKEN=$FAKE_TOKEN c=$FAKE_TOKEN ;;
+	secretid) kms_env transit; VAULT_SECRET_ID=$FAKE_SECRET c=$FAKE_SECRET ;;
+	aws) kms_env aws; AWS_SECRET_ACCESS_KEY=$FAKE_SECRET c=$FAKE_SECRET ;;
+	esac
+	PORT=$(free_port); fake_mode ok; gw_start
+	chat gpt-4o-mini hello > /dev/null
+	fake_mode hang-head
+	ctl vault rotate > /dev/null 2>&1 & rotating=$!
+	for _ in $(seq 100); do p=$(role_pid kms); [ -n "$p" ] && break; sleep 0.05; done
+	sleep 0.5
+	[ -n "$(role_pid kms)" ]; ok $? "$f: kms waits for its service"
+	echo "$f $c" > "$D/patterns"
+	bad=
+	for _ in 1 2; do
+		# shellcheck disable=SC2046
+		"$SW" "$D/patterns" $(gw_tree) > "$D/hits"
+		bad="$bad$(grep '^hit' "$D/hits" | while read -r _ pid name enc count; do
+			allowed "$(role_name "$pid")" "$name" || echo "$(role_name "$pid"):$name:$enc"
+		done)"
+		unlike "$(cat "$D/hits")" '^unreadable' "$f: every process was readable"
+		p=$(role_pid kms); [ -z "$p" ] || kill -9 "$p"
+	done
+	is "$bad" "" "$f: in no process but kms, while it runs and after it"
+	fake_mode ok; wait $rotating; gw_stop
+	grep -qF -e "$c" "$D/log"; is $? 1 "$f: and not in the log"
+done
+fake_stop; kms_env none; unset TAPPASS_VAULT_KEY_KMS
+TAPPASS_VAULT_KEY=$VKEY; export TAPPASS_VAULT_KEY
 
 # The same tree with secrets in ordinary pages: now they must be found.
 if [ -x obj/ordinary/out/sbin/proxyd ]; then

@@ -15,6 +15,7 @@ libexec/keybrokerd/egress:curl event_core crypto sodium ssl
 libexec/keybrokerd/dial:
 libexec/keybrokerd/tlskey:crypto
 libexec/keybrokerd/export:sodium crypto
+libexec/keybrokerd/kms:curl jansson ssl crypto sodium
 bin/auditverify:sodium crypto"
 base="c bsd md seccomp m pthread"
 
@@ -32,7 +33,7 @@ echo "$table" | { while IFS=: read -r f libs; do
 	for p in curl_: SSL_:ssl sqlite3_:sqlite json_:jansson; do
 		pre=${p%%:*}
 		case $f:$pre in
-		*worker:json_|*ledger:sqlite3_|*ledgerdump:sqlite3_|*egress:curl_|*egress:SSL_|*worker:SSL_) continue ;;
+		*worker:json_|*ledger:sqlite3_|*ledgerdump:sqlite3_|*kms:curl_|*kms:json_|*kms:SSL_|*egress:curl_|*egress:SSL_|*worker:SSL_) continue ;;
 		esac
 		nm -D --undefined-only "$OUT/$f" | grep -q " U $pre"
 		[ $? = 1 ] && nm "$OUT/$f" 2>/dev/null | grep -q " [TtU] $pre[a-z]*[a-z0-9_]*$" &&

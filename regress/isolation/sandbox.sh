@@ -3,6 +3,7 @@
 # gateway, kill them or fail; what /proc says of each role; one allowed call
 # passes.  Needs root for ptrace; without it only the /proc part runs.
 . regress/scenario/lib.sh
+. regress/scenario/kmslife.inc
 sh etc/gencert "$D/tls"
 EXTRA_P="listen on 127.0.0.1 port $(free_port) tls certificate \"$D/tls/server.pem\" key \"$D/tls/server.key\""
 gw_start
@@ -64,4 +65,55 @@ else
 	diag "not root: injection into roles left out"
 fi
 gw_stop
+
+# kms: held in an exchange by a service that hangs.
+rm -rf "$D/state" "$D/ctl.sock" "$D/vault.key"
+fake_start; kms_env vault
+kms_held() {	# one that waits; its pid in $p
+	for _ in $(seq 100); do
+		p=$(role_pid kms)
+		[ -n "$p" ] && [ "$(status "$p" Seccomp)" = 2 ] && return 0
+		[ -n "$rotating" ] && kill -0 "$rotating" 2>/dev/null || {
+			ctl vault rotate > /dev/null 2>&1 & rotating=$!
+		}
+		sleep 0.1
+	done
+	return 1
+}
+kms_fresh() {
+	[ -z "$gw_pid" ] || gw_stop
+	fake_mode ok; gw_spawn; gw_wait; rotating=; : > "$D/deaths"
+	# the one that was started ahead may still be at its exchange
+	for _ in $(seq 50); do [ -z "$(role_pid kms)" ] && break; sleep 0.1; done
+	fake_mode hang-head
+}
+PORT=$(free_port); gw_config; kms_fresh
+kms_held; ok $? "kms: is there while its service hangs"
+is "$(status "$p" Seccomp)" 2 "kms: seccomp filter"
+is "$(status "$p" NoNewPrivs)" 1 "kms: no_new_privs"
+is "$(status "$p" CapEff)" 0000000000000000 "kms: no capability"
+is "$(awk '$2 ~ /w/ && $2 ~ /x/' /proc/"$p"/maps)" "" "kms: no writable and executable mapping"
+if [ "$(id -u)" = 0 ]; then
+	is "$(status "$p" Uid | cut -f1)" 60808 "kms: a uid of its own"
+	like "$(readlink /proc/"$p"/root)" "$D/state/empty$" "kms: empty root"
+fi
+if [ "$(id -u)" = 0 ] && [ -x out/regress/inject ]; then
+	for call in execve ptrace process_vm_readv openat_passwd socket_inet socket_unix connect sendto_fastopen \
+	    sendmsg_fastopen shutdown_listen attach_filter mmap_exec memfd_create unshare mount bpf io_uring_setup \
+	    keyctl perf_event_open kill_parent fork setuid; do
+		kms_held || break
+		r=$(out/regress/inject "$p" $call)
+		case $r in
+		killed) ok 0 "kms: $call kills"; echo x >> "$D/deaths" ;;
+		errno*) ok 0 "kms: $call fails ($r)" ;;
+		*) ok 1 "kms: $call: $r" ;;
+		esac
+		# Three violations in a minute would stop it: start afresh
+		[ "$(grep -c x "$D/deaths")" -ge 2 ] && kms_fresh
+	done
+	kms_held
+	like "$(out/regress/inject "$p" clock_gettime)" '^returned 0' "kms: an allowed call passes"
+fi
+gw_stop
+fake_stop
 finish

@@ -19,7 +19,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 ARN = "arn:aws:kms:us-east-1:111122223333:key/11111111-2222-3333-4444-555555555555"
 ARNS = [ARN, ARN[:-1] + "6"]
-AKID, SECRET = "AKIDFAKE", "wJalrFAKE/secret+key"
+AKID, SECRET = "AKIDFAKE", os.environ.get("FAKE_SECRET", "wJalrFAKE/secret+key")
+SECRET_ID = os.environ.get("FAKE_SECRET", "secret-1")
+VTOKENS = tuple("Bearer " + t for t in ("s.root", "s.login", os.environ.get("FAKE_TOKEN", "s.root")))
 STS_AKID, STS_SECRET, STS_TOKEN = "ASIAFAKE", "stsSecretFAKE", "stsTokenFAKE=="
 SCOPES = ["https://www.googleapis.com/auth/" + x for x in ("cloudkms", "cloud-platform")]
 WAITS = {"throttle-ra": "7", "throttle-ra0": "0"}	# Retry-After
@@ -614,19 +616,19 @@ class H(BaseHTTPRequestHandler):
         if self.fault == "login-503":
             self.reply(503, {"errors": ["Vault is sealed"]})
         q = json.loads(self.raw)
-        if kind == "approle" and (q.get("role_id"), q.get("secret_id")) != ("role-1", "secret-1"):
+        if kind == "approle" and (q.get("role_id"), q.get("secret_id")) != ("role-1", SECRET_ID):
             self.reply(400, {"errors": ["invalid role or secret ID"]})
         if kind == "kubernetes" and (q.get("role"), q.get("jwt")) != ("tappass", "k8s.jwt.token"):
             self.reply(403, {"errors": ["permission denied"]})
         self.reply(200, {"auth": {"client_token": "s.login", "lease_duration": 3600, "renewable": True}})
 
     def v_self(self):
-        if self.headers.get("Authorization") not in ("Bearer s.root", "Bearer s.login") or self.fault == "expired":
+        if self.headers.get("Authorization") not in VTOKENS or self.fault == "expired":
             self.reply(403, {"errors": ["permission denied"]})
         self.reply(200, {"data": {"ttl": 3600}})
 
     def v_auth(self):
-        if self.headers.get("Authorization") not in ("Bearer s.root", "Bearer s.login") or self.fault in ("expired", "denied"):
+        if self.headers.get("Authorization") not in VTOKENS or self.fault in ("expired", "denied"):
             self.reply(403, {"errors": ["permission denied"]})
         if self.fault == "ns" and self.headers.get("X-Vault-Namespace") != "team/a":
             self.reply(403, {"errors": ["permission denied"]})
