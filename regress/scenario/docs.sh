@@ -25,6 +25,12 @@ for k in $(grep -v '^#' common/secrets.tbl | awk 'NF { print $1 }'); do
 	grep -q "$k" SECURITY.md || missing="$missing $k"
 done
 is "$missing" "" "SECURITY.md prints secrets.tbl"
+# every variable that reaches KMS code is in the page of back ends
+missing=
+for v in $(sed -n 's/^\t{ "\([A-Z_0-9]*\)", KV_.*/\1/p' common/kms/kmsvar.c); do
+	grep -q "$v" man/vault-kms.5 || missing="$missing $v"
+done
+is "$missing" "" "vault-kms(5) has every variable of the back ends"
 # options and commands that the pages name exist, and the other way round
 for c in status reload stop agent key secret first admin-key; do
 	grep -q "Cm $c" man/proxyctl.8 || missing="$missing $c"
