@@ -25,7 +25,7 @@ current = base64.b64decode(open(sys.argv[1]).read().strip(), validate=True)
 keys = {kid(current): current}
 if open(sys.argv[2], "rb").read(6) == b"SQLite":
     rows = sqlite3.connect("file:%s?mode=ro" % sys.argv[2], uri=True).execute(
-        "SELECT CAST(id AS TEXT), CAST(value AS TEXT) FROM state WHERE kind = 2 ORDER BY id").fetchall()
+        "SELECT CAST(id AS TEXT), CAST(value AS TEXT) FROM state WHERE kind IN (2, 128) ORDER BY kind, id").fetchall()
 else:
     rows = [line.split() for line in open(sys.argv[2])]
 for name, text in sorted(rows, key=lambda r: not r[0].startswith("dek/")):
