@@ -56,6 +56,13 @@ log_warn(const char *fmt, ...)
 	(void)fmt;
 }
 
+/* Only before fatalx: the code that the parent is told. */
+void
+log_exit(int code)
+{
+	(void)code;
+}
+
 static struct rig	*r;
 static const uint8_t	*in;
 static size_t		 left;
