@@ -35,7 +35,7 @@ $line"
 done < "$D/examples"
 want=${want%?}
 run
-is "$n" 11 "all examples were run"
+is "$n" 12 "all examples were run"
 # ---- the described walk (product.md 2), its curl
 adm() { curl -s --max-time 10 -H "Authorization: Bearer $ADMIN_KEY" "$@"; }
 as() { k=$1; shift; curl -s --max-time 10 -H "Authorization: Bearer $k" "$@"; }
