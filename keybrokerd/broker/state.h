@@ -400,7 +400,7 @@ struct kms_config {
 #define COLD_ASKS	16
 #define COLD_ROOM	(PAGE_BYTES + 8 * 1024)	/* one row more than asked for */
 #define COLD_LISTED	100		/* names that a list shows */
-#define SWEEP_ROWS	256		/* in a batch; while nobody calls */
+#define SWEEP_ROWS	256		/* in a batch */
 
 /* What the answer to a PAGE is for; cold.c has a row for each. */
 enum cold_use { COLD_COUNT, COLD_SWEEP, COLD_LIST, COLD_DELETE, COLD_CLAIM,

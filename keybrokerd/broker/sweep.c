@@ -6,9 +6,11 @@
  * a death costs one page at most, and doing it twice does nothing.
  *
  * Calls come first: a page is sealed in slices between messages, its rows are
- * queued while nothing waits for the disk, and while somebody calls the pages
- * are small and leave pauses.  A page is thrown away when anybody changed a
- * cold value since it was asked for: a newer value is never overwritten.
+ * queued while nothing waits for the disk, and while somebody calls pages leave
+ * pauses between them: few large batches disturb calls less than many small
+ * ones, since each has its flush and its share of the write-ahead log.  A page
+ * is thrown away when anybody changed a cold value since it was asked for: a
+ * newer value is never overwritten.
  *
  * A value that does not open is counted, named and left as it is, and keeps
  * the previous keys.  Only a pass without one retires them.
@@ -22,10 +24,9 @@
 
 #define OUT_ROOM	(128 * 1024)
 #define ROW_HEAD	5		/* u8 length of the name, u32 of the text */
-#define ROWS_CALLS	64		/* in a batch while somebody calls */
 #define SLICE		32		/* values a turn; while somebody calls: */
 #define SLICE_CALLS	8
-#define PACE		(85 * NS_MS / 1000)	/* a value, while somebody calls */
+#define PACE		(105 * NS_MS / 1000)	/* a value, while somebody calls */
 #define CALLS_FOR	NS_S		/* that long after a call */
 #define PATIENCE	(15 * NS_MS)	/* rows wait for a pause of the calls */
 #define AGAIN		(20 * NS_MS)	/* after a page that was thrown away */
@@ -104,7 +105,7 @@ ask(struct broker *b)
 	memset(&a, 0, sizeof(a));
 	a.use = COLD_SWEEP;
 	a.cookie = ++s->serial;
-	a.rows = calls(b) ? ROWS_CALLS : SWEEP_ROWS;
+	a.rows = SWEEP_ROWS;
 	strlcpy(a.name, s->after, sizeof(a.name));
 	if (cold_ask(b, &a) == -1) {
 		s->due = b->now + AGAIN;
