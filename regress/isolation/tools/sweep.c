@@ -7,6 +7,7 @@
  * sweep -plant VALUE PID: writes VALUE below the stack of PID: the control that
  * must be found.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -154,7 +155,9 @@ sweep_pid(const char *pid, unsigned char *buf)
 
 	snprintf(path, sizeof(path), "/proc/%s/mem", pid);
 	if ((fd = open(path, O_RDONLY)) == -1) {
-		printf("unreadable %s\n", pid);
+		/* It may have ended since it was listed: kms does. */
+		printf("%s %s\n", errno == ENOENT || errno == ESRCH ? "gone" :
+		    "unreadable", pid);
 		return -1;
 	}
 	snprintf(path, sizeof(path), "/proc/%s/maps", pid);
