@@ -33,7 +33,7 @@
 /* BE UP */	mtype = { DONE };
 /* BL DOWN */	mtype = { BATCH };
 /* BL UP */	mtype = { HELLO, COMMITTED };
-/* NOT: LINK LINKED NOLINK READY ERROR ANSWER EG_LINKED UPSTREAM PEN DELTA REFUSED */
+/* NOT: LINK LINKED NOLINK READY ERROR ANSWER EG_LINKED UPSTREAM PEN DELTA PAGE PAGED REFUSED */
 
 /* Frames of a link, as common/ipc/link.h names them; DATA is in LF_END. */
 mtype = { LF_OPEN, LF_END, LF_ABORT };
