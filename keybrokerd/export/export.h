@@ -37,6 +37,7 @@ struct shelf {
 
 /* dir stays the caller's.  Fatal without memory. */
 void	shelf_init(struct shelf *, int dir);
+void	shelf_free(struct shelf *);
 /* Entry of that number, valid until the next call but one; NULL: errno, ENOENT
  * it is not exported (yet), EINVAL its bundle is none. */
 const uint8_t *

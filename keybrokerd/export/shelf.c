@@ -24,6 +24,18 @@ shelf_init(struct shelf *s, int dir)
 	}
 }
 
+void
+shelf_free(struct shelf *s)
+{
+	size_t	 i;
+
+	for (i = 0; i < 2; i++) {
+		free(s->bundle[i].buf);
+		s->bundle[i].buf = NULL;
+		s->bundle[i].held = 0;
+	}
+}
+
 /* Where its entries lie; -1 (EINVAL) it is no bundle of that width. */
 static int
 parse(struct shelf_bundle *b, size_t size)

@@ -84,9 +84,9 @@ while_failing() {
 	wait $finishes
 	like "$(tail -c 200 "$D/finishes")" 'DONE' "$name: the running stream finished"
 }
-recovered() {	# [TRIES]
+recovered() {	# [TRIES]; a role that died often is back after 60 s
 	t=$(date +%s%N)
-	until_code 200 "${1:-200}"
+	until_code 200 "${1:-650}"
 	ok $? "$name: serves again $((($(date +%s%N) - t) / 1000000)) ms after the storage came back"
 }
 halt() {

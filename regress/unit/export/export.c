@@ -144,6 +144,7 @@ open_log(uint64_t n)
 		snprintf(cmd, sizeof(cmd), "rm -rf %s/*", dir);
 		assert_int_equal(system(cmd), 0);
 		close(dirfd_);
+		shelf_free(&shelf);
 	}
 	model_export(&m, dir);
 	dirfd_ = open(dir, O_RDONLY | O_DIRECTORY);
@@ -215,6 +216,7 @@ test_absent(void **state)
 	fd = open(path, O_WRONLY);
 	assert_int_equal(pwrite(fd, "\xff\xff", 2, 0), 2);
 	close(fd);
+	shelf_free(&shelf);
 	shelf_init(&shelf, dirfd_);
 	assert_int_equal(ask(256, 300, 1, 0, ""), 0);
 	assert_true(!got.ok && got.first == 256);
@@ -331,6 +333,7 @@ test_empty(void **state)
 	assert_int_equal(got.notelen, 0);
 	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
 	assert_int_equal(system(cmd), 0);
+	shelf_free(&shelf);
 }
 
 int
