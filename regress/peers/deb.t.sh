@@ -17,7 +17,8 @@ R=$D/root
 [ -e "$PEERS/deb/.done" ] ||
     timeout 400 sh regress/peers/debroot.sh "$deb" "$PEERS/deb" > "$D/err" 2>&1 ||
     skip_all "no fresh Debian can be made: $(tail -n 1 "$D/err")"
-cp -a "$PEERS/deb/root" "$R"
+# Not what may be mounted in there.
+cp -ax "$PEERS/deb/root" "$R"
 cp "$deb" "$R/tmp/proxyd.deb"
 
 # What happens inside has a mount namespace and an empty environment of its own.
