@@ -48,12 +48,12 @@ inside dpkg -i /tmp/proxyd.deb > "$D/dpkg.out" 2>&1
 r=$?
 is $r 0 "dpkg -i"
 [ $r = 0 ] || { sed 's/^/# /' "$D/dpkg.out"; finish; }
-is "$(users)" 7 "each role has a user"
+is "$(users)" 8 "each role has a user"
 is "$(stat -c '%a %u' "$R/etc/proxyd/vault.key")" "600 0" \
     "postinst made the vault key, for root only"
 k1=$(sha256sum < "$R/etc/proxyd/vault.key")
 is "$(cd "$R/var/lib/proxyd" && stat -c '%n %a' ledger export empty | tr '\n' ' ')" \
-    "ledger 700 export 755 empty 711 " "state directories"
+    "ledger 700 export 2750 empty 711 " "state directories"
 is "$(inside find -L /usr/sbin/proxyd /usr/sbin/keybrokerd /usr/libexec/keybrokerd \
     /usr/libexec/proxyd /usr/bin/auditverify -type f -exec sh -c \
     'ldd $1 | grep "not found"' sh {} \;)" "" "no library is missing"
