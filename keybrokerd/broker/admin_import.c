@@ -11,6 +11,7 @@
 
 #include "common/compat/compat.h"
 #include "common/log/log.h"
+#include "common/text/be.h"
 #include "keybrokerd/broker/admin.h"
 
 #define META		"import"
@@ -18,33 +19,13 @@
 
 /* ---- the run ----------------------------------------------------------- */
 static void
-put64(uint8_t *p, uint64_t v)
-{
-	int	 i;
-
-	for (i = 0; i < 8; i++)
-		p[i] = (uint8_t)(v >> (56 - 8 * i));
-}
-
-static uint64_t
-get64(const uint8_t *p)
-{
-	uint64_t	 v;
-	int		 i;
-
-	for (v = 0, i = 0; i < 8; i++)
-		v = v << 8 | p[i];
-	return v;
-}
-
-static void
 remember(struct broker *b)
 {
 	uint8_t	 v[16 + sizeof(b->import.actor)];
 	size_t	 n;
 
-	put64(v, b->import.stored);
-	put64(v + 8, b->import.legacy);
+	be_put64(v, b->import.stored);
+	be_put64(v + 8, b->import.legacy);
 	n = strlen(b->import.actor);
 	memcpy(v + 16, b->import.actor, n);
 	batch_state(b, ST_META, META, strlen(META), v, 16 + n);
@@ -92,8 +73,8 @@ admin_import_load(struct broker *b, const uint8_t *p, size_t len)
 {
 	if (len < 16 || len - 16 >= sizeof(b->import.actor))
 		return;
-	b->import.stored = get64(p);
-	b->import.legacy = get64(p + 8);
+	b->import.stored = be_get64(p);
+	b->import.legacy = be_get64(p + 8);
 	memcpy(b->import.actor, p + 16, len - 16);
 	b->import.actor[len - 16] = '\0';
 }

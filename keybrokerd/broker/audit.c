@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/log/log.h"
+#include "common/text/be.h"
 #include "keybrokerd/broker/broker.h"
 
 static void
@@ -391,23 +392,15 @@ decision(struct broker *b, struct entry_w *w, uint8_t policy,
 	entry_close(w);
 }
 
-static uint8_t *
-be64(uint8_t *p, uint64_t v)
-{
-	int	 i;
-
-	for (i = 0; i < 8; i++)
-		p[i] = (uint8_t)(v >> (56 - 8 * i));
-	return p + 8;
-}
-
 /* The row that recovery turns into call.orphan: intent, org, principal. */
 static void
 open_row(struct broker *b, const struct call *c)
 {
 	uint8_t	 v[8 + 8 + 32];
 
-	pseudonym(b, "key", c->org, c->key, be64(be64(v, c->intent), c->org));
+	be_put64(v, c->intent);
+	be_put64(v + 8, c->org);
+	pseudonym(b, "key", c->org, c->key, v + 16);
 	batch_state(b, ST_OPENCALL, c->id, CALL_ID, v, sizeof(v));
 }
 

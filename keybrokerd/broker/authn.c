@@ -12,6 +12,7 @@
 
 #include "common/compat/compat.h"
 #include "common/ipc/proto.h"
+#include "common/text/be.h"
 #include "common/token/token.h"
 #include "keybrokerd/broker/authn.h"
 
@@ -37,13 +38,6 @@ static const struct {
 	    "one with proxyctl key create" },
 	[AUTHN_REVOKED] = { "revoked-key", "this key was revoked" }
 };
-
-static uint32_t
-get32(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
-	    (uint32_t)p[2] << 8 | p[3];
-}
 
 int
 authn_digest(const struct vault *v, uint32_t pepper, uint32_t *no,
@@ -119,7 +113,7 @@ is_admin(const struct vault *v, const char *token, size_t len)
 	if (rec == NULL || secret_len(rec) != ADMIN_RECORD)
 		return 0;
 	p = secret_bytes(rec);
-	if (authn_digest(v, get32(p), NULL, token, len, digest) == -1)
+	if (authn_digest(v, be_get32(p), NULL, token, len, digest) == -1)
 		return 0;
 	same = secret_equal(digest, p + 4, KEY_DIGEST);
 	secret_wipe(digest, sizeof(digest));

@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "common/log/log.h"
+#include "common/text/be.h"
 #include "common/text/sha256.h"
 #include "keybrokerd/broker/broker.h"
 
@@ -33,22 +34,6 @@
 #define SPARE_CALL	1024		/* of memory a call: its outcome */
 #define PIECE_HEAD	11
 #define PIECE		(MSG_MAX - PIECE_HEAD)
-
-static void
-be32(uint8_t *p, uint32_t v)
-{
-	p[0] = (uint8_t)(v >> 24);
-	p[1] = (uint8_t)(v >> 16);
-	p[2] = (uint8_t)(v >> 8);
-	p[3] = (uint8_t)v;
-}
-
-static uint32_t
-rd32(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
-	    (uint32_t)p[2] << 8 | p[3];
-}
 
 int
 batch_init(struct broker *b)
@@ -81,7 +66,7 @@ batch_free(struct broker *b)
 	if (q->mem == NULL)	/* and then nothing waits */
 		q->head = q->tail = 0;
 	for (at = q->head; at < q->tail;
-	    at += REC_HEAD + rd32(q->mem + at + 1)) {
+	    at += REC_HEAD + be_get32(q->mem + at + 1)) {
 		if (q->mem[at] != 's')
 			continue;
 		memcpy(&s, q->mem + at + REC_HEAD + 9, sizeof(s));
@@ -126,7 +111,7 @@ record(struct broker *b, uint8_t tag, size_t len)
 		fatalx("batch: memory for waiting records is used up");
 	p = q->mem + q->tail;
 	p[0] = tag;
-	be32(p + 1, (uint32_t)len);
+	be_put32(p + 1, (uint32_t)len);
 	q->tail += REC_HEAD + len;
 	at = b->now + (q->patient ? DL_OUTCOME : 0);
 	if (tag != 'c' && tag != 'u' && at < q->due)
@@ -255,7 +240,7 @@ then(struct broker *b, uint8_t tag, const struct broker_from *to,
 	p[0] = (uint8_t)to->kind;
 	p[1] = (uint8_t)(to->index >> 8);
 	p[2] = (uint8_t)to->index;
-	be32(p + 3, peer == NULL ? 0 : peer->gen);
+	be_put32(p + 3, peer == NULL ? 0 : peer->gen);
 	p[7] = (uint8_t)(type >> 8);
 	p[8] = (uint8_t)type;
 	return p + 9;
@@ -286,7 +271,7 @@ batch_then_call(struct broker *b, const struct call *c)
 	uint8_t	*p;
 
 	p = record(b, 'c', 4 + CALL_ID);
-	be32(p, table_index(b, c));
+	be_put32(p, table_index(b, c));
 	memcpy(p + 4, c->id, CALL_ID);
 }
 
@@ -306,7 +291,7 @@ gather(struct broker *b)
 	entries = 0;
 	for (at = q->head; at < q->unit; at += len) {
 		tag = q->mem[at];
-		len = REC_HEAD + rd32(q->mem + at + 1);
+		len = REC_HEAD + be_get32(q->mem + at + 1);
 		if (tag == 'E')
 			entries++;
 		if (tag == 'E' || tag == 'S' || tag == 'D')
@@ -328,7 +313,7 @@ wire_put(struct batch *q, uint8_t tag, const void *p, size_t len)
 	if (len + REC_HEAD > BATCH_BYTES - q->wirelen)
 		fatalx("batch: no room for its trailer");
 	q->wire[q->wirelen] = tag;
-	be32(q->wire + q->wirelen + 1, (uint32_t)len);
+	be_put32(q->wire + q->wirelen + 1, (uint32_t)len);
 	memcpy(q->wire + q->wirelen + REC_HEAD, p, len);
 	q->wirelen += REC_HEAD + len;
 }
@@ -346,7 +331,7 @@ take(struct broker *b, size_t end)
 	q->first = q->tree.size;
 	for (at = q->head; at < end; at += REC_HEAD + len) {
 		tag = q->mem[at];
-		len = rd32(q->mem + at + 1);
+		len = be_get32(q->mem + at + 1);
 		if (tag == 'E' || tag == 'S' || tag == 'D')
 			wire_put(q, tag, q->mem + at + REC_HEAD, len);
 		else if (tag == 'l' &&
@@ -412,8 +397,7 @@ put_trailer(struct broker *b)
 	wire_put(q, 'R', buf, (size_t)len);
 	tree_root(&q->tree, q->signed_root);
 	q->signed_size = q->tree.size;
-	be32(head, (uint32_t)(q->tree.size >> 32));
-	be32(head + 4, (uint32_t)q->tree.size);
+	be_put64(head, q->tree.size);
 	memcpy(head + 8, q->signed_root, TREE_HASH);
 	wire_put(q, 'H', head, sizeof(head));
 	n = checkpoint(b, note, sizeof(note));
@@ -497,7 +481,7 @@ deliver(struct broker *b, const uint8_t *p, size_t len, int is_secret,
 	s = NULL;
 	if (is_secret)
 		memcpy(&s, p + 9, sizeof(s));
-	if (peer != NULL && peer->up && peer->gen == rd32(p + 3)) {
+	if (peer != NULL && peer->up && peer->gen == be_get32(p + 3)) {
 		msg_open(&w, (uint16_t)(p[7] << 8 | p[8]));
 		msg_put_raw(&w, s == NULL ? p + 9 : secret_bytes(s),
 		    s == NULL ? len - 9 : secret_len(s));
@@ -516,7 +500,7 @@ confirm_call(struct broker *b, const uint8_t *p,
 	struct call_arg	 arg;
 	struct call	*c;
 
-	c = &b->calls[rd32(p)];
+	c = &b->calls[be_get32(p)];
 	if (c->state == CS_FREE || memcmp(c->id, p + 4, CALL_ID) != 0)
 		return;
 	memset(&arg, 0, sizeof(arg));
@@ -546,7 +530,7 @@ confirm(struct broker *b, const struct durable_token *token, struct outbox *o)
 	q->walking = 1;
 	for (at = q->head; at < q->taken; at += REC_HEAD + len) {
 		tag = q->mem[at];
-		len = rd32(q->mem + at + 1);
+		len = be_get32(q->mem + at + 1);
 		p = q->mem + at + REC_HEAD;
 		if (tag == 'c')
 			confirm_call(b, p, token, o);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/log/log.h"
+#include "common/text/be.h"
 #include "keybrokerd/broker/broker.h"
 
 #define PREFIX		(3 + VAULT_KID + 1)	/* "v1:" kid ":" */
@@ -236,13 +237,6 @@ cold_lost(struct broker *b)
 }
 
 /* ---- answers ----------------------------------------------------------- */
-static uint32_t
-rd32(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
-	    (uint32_t)p[2] << 8 | p[3];
-}
-
 /* A name of a row: printable, and it fits. */
 static int
 name_of(char out[VAULT_NAME], const uint8_t *p, size_t len)
@@ -268,7 +262,7 @@ cold_row(const uint8_t *page, size_t len, size_t *at, struct cold_row *r)
 	if (len - *at < 8 || page[*at] != 'S')
 		return 0;
 	p = page + *at + 5;
-	n = rd32(page + *at + 1);
+	n = be_get32(page + *at + 1);
 	idlen = (size_t)p[1] << 8 | p[2];
 	if (n < 3 || n > len - *at - 5 || idlen > n - 3 || idlen == 0 ||
 	    p[0] != ST_VALUE || name_of(r->name, p + 3, idlen) == -1)
@@ -292,11 +286,11 @@ parse(struct cold *c)
 		;
 	p = c->page + at;
 	len = c->have - at;
-	if (len < 17 || p[0] != 'N' || rd32(p + 1) != len - 5 ||
+	if (len < 17 || p[0] != 'N' || be_get32(p + 1) != len - 5 ||
 	    name_of(c->next, p + 17, len - 17) == -1)
 		return -1;
-	c->total = (uint64_t)rd32(p + 5) << 32 | rd32(p + 9);
-	c->looked = rd32(p + 13);
+	c->total = be_get64(p + 5);
+	c->looked = be_get32(p + 13);
 	c->known = 1;
 	c->have = at;
 	return 0;

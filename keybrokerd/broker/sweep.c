@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "common/log/log.h"
+#include "common/text/be.h"
 #include "keybrokerd/broker/vaultkey.h"
 
 #define OUT_ROOM	(128 * 1024)
@@ -149,22 +150,6 @@ stale(struct broker *b)
 
 /* ---- values ------------------------------------------------------------ */
 static void
-be32(uint8_t *p, uint32_t v)
-{
-	p[0] = (uint8_t)(v >> 24);
-	p[1] = (uint8_t)(v >> 16);
-	p[2] = (uint8_t)(v >> 8);
-	p[3] = (uint8_t)v;
-}
-
-static uint32_t
-rd32(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
-	    (uint32_t)p[2] << 8 | p[3];
-}
-
-static void
 failed(struct broker *b, const char *name, const char *why)
 {
 	struct sweep	*s;
@@ -206,7 +191,7 @@ seal(struct broker *b, const struct cold_row *r)
 	secret_free(&plain);
 	if (n == -1)
 		fatal("sweep: %s", r->name);
-	be32(p + 1, (uint32_t)n);
+	be_put32(p + 1, (uint32_t)n);
 	s->outlen += ROW_HEAD + idlen + (size_t)n;
 	s->pagerows++;
 	return 0;
@@ -302,7 +287,7 @@ queue(struct broker *b)
 	for (at = 0; at < s->outlen; at += ROW_HEAD + idlen + len) {
 		p = s->out + at;
 		idlen = p[0];
-		len = rd32(p + 1);
+		len = be_get32(p + 1);
 		batch_state(b, ST_VALUE, p + ROW_HEAD, idlen,
 		    p + ROW_HEAD + idlen, len);
 	}

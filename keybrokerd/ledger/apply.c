@@ -10,6 +10,7 @@
 
 #include "common/audit/entry.h"
 #include "common/compat/compat.h"
+#include "common/text/be.h"
 #include "keybrokerd/ledger/ledger.h"
 
 #define ITEM_HEAD	5
@@ -29,13 +30,6 @@ struct batchwork {
 	int		 range, claim, note;	/* seen */
 };
 
-static uint32_t
-rd32(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
-	    (uint32_t)p[2] << 8 | p[3];
-}
-
 /* 1 an item, 0 the end, -1 it runs over the end. */
 static int
 next(const uint8_t *run, size_t len, size_t *at, struct item *it)
@@ -45,7 +39,7 @@ next(const uint8_t *run, size_t len, size_t *at, struct item *it)
 	if (len - *at < ITEM_HEAD)
 		return -1;
 	it->tag = run[*at];
-	it->len = rd32(run + *at + 1);
+	it->len = be_get32(run + *at + 1);
 	it->p = run + *at + ITEM_HEAD;
 	if (it->len > len - *at - ITEM_HEAD)
 		return -1;
@@ -137,7 +131,7 @@ claim(struct batchwork *w, const struct item *it)
 	h = &w->head;
 	if (it->len != CLAIM || !w->range || w->claim++)
 		return malformed(w, "size and root are misplaced");
-	size = (uint64_t)rd32(it->p) << 32 | rd32(it->p + 4);
+	size = be_get64(it->p);
 	tree_root(&h->tree, h->root);
 	if (size != h->tree.size || memcmp(it->p + 8, h->root, TREE_HASH) != 0)
 		return malformed(w, "size or root is not that of the entries");

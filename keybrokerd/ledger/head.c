@@ -8,32 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/text/be.h"
 #include "keybrokerd/ledger/ledger.h"
 
 #define COMMIT	(8 + 2 * TREE_HASH)
 #define EXPORT	(24 + 2 * TREE_HASH)
-
-static void
-put64(uint8_t *p, uint64_t v)
-{
-	int	 i;
-
-	for (i = 7; i >= 0; i--) {
-		p[i] = (uint8_t)v;
-		v >>= 8;
-	}
-}
-
-static uint64_t
-get64(const uint8_t *p)
-{
-	uint64_t	 v;
-	int		 i;
-
-	for (v = 0, i = 0; i < 8; i++)
-		v = v << 8 | p[i];
-	return v;
-}
 
 static int
 put_tree(struct store *s, const char *key, const struct tree *t)
@@ -80,7 +59,7 @@ head_put_commit(struct store *s, const struct head *h)
 {
 	uint8_t	 v[COMMIT];
 
-	put64(v, h->batch);
+	be_put64(v, h->batch);
 	memcpy(v + 8, h->root, TREE_HASH);
 	memcpy(v + 8 + TREE_HASH, h->leaf, TREE_HASH);
 	if (store_meta_put(s, "commit", v, sizeof(v)) == -1 ||
@@ -94,9 +73,9 @@ head_put_export(struct store *s, const struct head *h)
 {
 	uint8_t	 v[EXPORT];
 
-	put64(v, h->exported);
-	put64(v + 8, h->notebytes);
-	put64(v + 16, h->notes);
+	be_put64(v, h->exported);
+	be_put64(v + 8, h->notebytes);
+	be_put64(v + 16, h->notes);
 	memcpy(v + 24, h->baseleaf, TREE_HASH);
 	memcpy(v + 24 + TREE_HASH, h->bundle, TREE_HASH);
 	if (store_meta_put(s, "export", v, sizeof(v)) == -1)
@@ -149,12 +128,12 @@ head_load(struct store *s, struct head *h)
 	if (n == -1)
 		return -1;
 	h->notelen = (size_t)n;
-	h->batch = get64(c);
+	h->batch = be_get64(c);
 	memcpy(h->root, c + 8, TREE_HASH);
 	memcpy(h->leaf, c + 8 + TREE_HASH, TREE_HASH);
-	h->exported = get64(e);
-	h->notebytes = get64(e + 8);
-	h->notes = get64(e + 16);
+	h->exported = be_get64(e);
+	h->notebytes = be_get64(e + 8);
+	h->notes = be_get64(e + 16);
 	memcpy(h->baseleaf, e + 24, TREE_HASH);
 	memcpy(h->bundle, e + 24 + TREE_HASH, TREE_HASH);
 	if (h->exported <= h->tree.size &&

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/log/log.h"
+#include "common/text/be.h"
 #include "keybrokerd/ledger/ledger.h"
 
 #define ITEM	5
@@ -25,15 +26,6 @@ struct page {
 	uint8_t		 next[STATE_ID];
 	size_t		 nextlen;
 };
-
-static void
-be32(uint8_t *p, uint32_t v)
-{
-	p[0] = (uint8_t)(v >> 24);
-	p[1] = (uint8_t)(v >> 16);
-	p[2] = (uint8_t)(v >> 8);
-	p[3] = (uint8_t)v;
-}
 
 static void
 parse(struct page *p, struct msgr *m)
@@ -59,7 +51,7 @@ put_row(struct ledger *l, struct page *p, const struct store_row *r)
 	len = 3 + r->idlen + r->len;
 	q = l->page + p->len;
 	q[0] = 'S';
-	be32(q + 1, (uint32_t)len);
+	be_put32(q + 1, (uint32_t)len);
 	q[5] = (uint8_t)r->n;
 	q[6] = 0;
 	q[7] = (uint8_t)r->idlen;
@@ -114,10 +106,9 @@ put_end(struct ledger *l, struct page *p)
 
 	q = l->page + p->len;
 	q[0] = 'N';
-	be32(q + 1, (uint32_t)(12 + p->nextlen));
-	be32(q + 5, (uint32_t)(l->store.cold >> 32));
-	be32(q + 9, (uint32_t)l->store.cold);
-	be32(q + 13, p->looked);
+	be_put32(q + 1, (uint32_t)(12 + p->nextlen));
+	be_put64(q + 5, l->store.cold);
+	be_put32(q + 13, p->looked);
 	memcpy(q + 17, p->next, p->nextlen);
 	p->len += ITEM + 12 + p->nextlen;
 }
