@@ -223,6 +223,9 @@ void		 admin_secret_test(struct admin_ask *);
 void		 admin_secret_delete(struct admin_ask *);
 /* Does a provider of the configuration use this variable? */
 int		 admin_secret_claimed(struct broker *, const char *name);
+/* The entry of a change of that secret; reason is no value. */
+void		 admin_secret_entry(struct admin_ask *, const char *what,
+		    const char *name, const char *reason);
 
 /* admin_cold.c: values that no provider uses */
 /* The request's own way of answering when the row is here. */

@@ -58,18 +58,6 @@ resume(struct broker *b, const struct cold_ask *q, struct admin_ask *a,
 	return p != NULL && p->up && p->gen == q->gen ? 0 : -1;
 }
 
-static void
-entry(struct admin_ask *a, const char *what, const char *name,
-    const char *reason)
-{
-	struct admin_change	 c = { .type = ET_ADMIN, .kind = "secret" };
-
-	c.what = what;
-	c.id = name;
-	c.reason = reason;
-	admin_entry(a, &c);
-}
-
 /* ---- set --------------------------------------------------------------- */
 void
 admin_cold_set(struct admin_ask *a, const char *name, const uint8_t *p,
@@ -101,7 +89,7 @@ admin_cold_set(struct admin_ask *a, const char *name, const uint8_t *p,
 	f[1] = "";
 	f[2] = "stored";
 	f[3] = "no provider uses it: it serves once the configuration does";
-	entry(a, "secret.set", name, "stored for no provider");
+	admin_secret_entry(a, "secret.set", name, "stored for no provider");
 	admin_then(a, 200, f, 4, 0);
 }
 
@@ -155,6 +143,6 @@ admin_cold_found(struct broker *b, const struct cold_ask *q, struct outbox *o)
 	cold_forget(b, q->name);
 	f[0] = q->name + 4;
 	f[1] = "stored for no provider";
-	entry(&a, "secret.delete", f[0], f[1]);
+	admin_secret_entry(&a, "secret.delete", f[0], f[1]);
 	admin_then(&a, 200, f, 2, 0);
 }

@@ -50,8 +50,8 @@ hex_of(const uint8_t *fprint, char hex[HEX_SIZE(8)])
 	hex_encode(hex, HEX_SIZE(8), fprint, 8);
 }
 
-static void
-entry(struct admin_ask *a, const char *what, const char *name,
+void
+admin_secret_entry(struct admin_ask *a, const char *what, const char *name,
     const char *reason)
 {
 	struct admin_change	 c = { .type = ET_ADMIN, .kind = "secret" };
@@ -173,7 +173,7 @@ answer_set(struct admin_ask *a, const char *name, int staged)
 	f[0] = name;
 	f[1] = hex;
 	snprintf(reason, sizeof(reason), "%s, fingerprint %s", f[2], hex);
-	entry(a, "secret.set", name, reason);
+	admin_secret_entry(a, "secret.set", name, reason);
 	admin_then(a, 200, f, 4, 0);
 }
 
@@ -260,7 +260,7 @@ admin_secret_delete(struct admin_ask *a)
 	    "files lost", stored, kept);
 	f[0] = key;
 	f[1] = reason;
-	entry(a, "secret.delete", key, reason);
+	admin_secret_entry(a, "secret.delete", key, reason);
 	admin_then(a, 200, f, 2, 0);
 	parent_changed(a->b, NULL, a->o);
 }
@@ -289,7 +289,7 @@ admin_secret_changed(struct broker *b)
 		a.b = b;
 		strlcpy(a.actor, "gateway", sizeof(a.actor));
 		a.who.role = ROLE_K_ADMIN;
-		entry(&a, "secret.change", name, reason);
+		admin_secret_entry(&a, "secret.change", name, reason);
 	}
 }
 
@@ -506,7 +506,7 @@ admin_secret_probed(struct broker *b, struct call *c)
 		f[4] = "the staged value; it is the vault's value now";
 	snprintf(reason, sizeof(reason), "%s (status %s), fingerprint %s: %s",
 	    f[2], status, hex, f[4]);
-	entry(&a, "secret.test", q->name, reason);
+	admin_secret_entry(&a, "secret.test", q->name, reason);
 	admin_secret_changed(b);
 	peer = broker_peer(b, a.from);
 	if (peer != NULL && peer->up && peer->gen == q->gen)
