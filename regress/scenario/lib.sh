@@ -60,6 +60,20 @@ free_port() {
 	perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(Listen => 1,
 	    LocalAddr => "127.0.0.1", ReuseAddr => 1)->sockport'
 }
+# soon SECONDS COMMAND [ARGS]: until the command succeeds.  What is to come is
+# waited for with this, never with a sleep: machines stall.
+soon() {
+	soon_end=$(($(date +%s) + $1)); shift
+	until "$@"; do
+		[ "$(date +%s)" -lt "$soon_end" ] || return 1
+		sleep 0.05
+	done
+}
+# has FILE PATTERN (grep -E); sees PATTERN COMMAND [ARGS]: it says so
+has() { grep -Eq -e "$2" "$1" 2>/dev/null; }
+sees() { sees_p=$1; shift; "$@" 2>&1 | grep -Eq -e "$sees_p"; }
+# serves CODE [MODEL]: the answer to a call
+serves() { [ "$(code chat "${2:-gpt-4o-mini}" hi)" = "$1" ]; }
 random_word() { od -An -N9 -tx1 /dev/urandom | tr -d ' \n'; }
 
 cleanup() {
@@ -77,7 +91,7 @@ provider_start() {
 	rm -f "$D/pport"
 	"$PROVIDER" -p 0 -P "$D/pport" -l "$D/provider.log" "$@" >/dev/null 2>"$D/provider.err" &
 	provider_pid=$!
-	for _ in $(seq 200); do [ -s "$D/pport" ] && break; sleep 0.02; done
+	soon 30 [ -s "$D/pport" ]
 	PPORT=$(cat "$D/pport")
 }
 
@@ -131,8 +145,8 @@ gw_spawn() {
 	gw_pid=$!
 }
 gw_wait() {
-	for _ in $(seq 300); do
-		curl -sf -o /dev/null "$B/health/startup" && return 0
+	for _ in $(seq 1200); do
+		curl -sf -o /dev/null --max-time 30 "$B/health/startup" && return 0
 		kill -0 "$gw_pid" 2>/dev/null || return 1
 		sleep 0.05
 	done
