@@ -36,13 +36,17 @@ static const struct option longopts[] = {
 static int
 parse_time(const char *s, uint64_t *ms)
 {
+	struct timespec	 now;
 	struct tm	 tm;
 	const char	*end, *errstr;
 	long long	 v;
 
 	if (*s == '+') {
 		v = strtonum(s + 1, 1, 366LL * 86400, &errstr);
-		*ms = ((uint64_t)time(NULL) + (uint64_t)v) * 1000;
+		/* Whole seconds from now: time(2) would lose up to one. */
+		(void)clock_gettime(CLOCK_REALTIME, &now);
+		*ms = ((uint64_t)now.tv_sec + (uint64_t)v) * 1000 +
+		    (uint64_t)now.tv_nsec / 1000000;
 		return errstr == NULL ? 0 : -1;
 	}
 	memset(&tm, 0, sizeof(tm));
