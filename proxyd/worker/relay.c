@@ -104,6 +104,13 @@ copy_fields(struct conn *c, struct msgr *r)
 	return msg_end(r);
 }
 
+/* Whatever its fields say, a client reads no body behind these (RFC 9112 6.3). */
+static int
+is_bare(const struct call *k)
+{
+	return k->status == 204 || k->status == 304;
+}
+
 /* How the body will end for this client. */
 static void
 choose_coding(struct conn *c, uint8_t flags, uint64_t length)
@@ -111,6 +118,10 @@ choose_coding(struct conn *c, uint8_t flags, uint64_t length)
 	struct call	*k;
 
 	k = c->call;
+	if (is_bare(k)) {
+		flags = 0;
+		length = 0;
+	}
 	k->events = (flags & LF_EVENTS) != 0;
 	k->lengthed = !k->events && (flags & LF_UNKNOWN_LENGTH) == 0 &&
 	    length != UINT64_MAX;
@@ -154,7 +165,7 @@ on_head(struct conn *c, const struct link_frame *f)
 		conn_kill(c);
 		return;
 	}
-	if (k->lengthed)
+	if (k->lengthed && !is_bare(k))
 		wbuf_fmt(&c->out, "content-length: %llu\r\n",
 		    (unsigned long long)length);
 	else if (k->chunked)

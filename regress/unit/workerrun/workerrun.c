@@ -210,6 +210,55 @@ broken(void **state)
 }
 
 /* Not a stream: the client sees less than was declared. */
+/*
+ * Answers that have no body, whatever an egress says and sends: its bytes would
+ * be the client's next answer, in our name.
+ */
+static void
+bodyless(void **state)
+{
+	static const char forged[] = "HTTP/1.1 200 OK\r\nx-audit: forged\r\n"
+	    "content-length: 0\r\n\r\n";
+	static const uint16_t status[] = { 204, 304 };
+	struct rig	*g;
+	struct cl	 c;
+	struct eg	 e;
+	size_t		 i;
+	int		 how;
+
+	(void)state;
+	for (i = 0; i < 2; i++)
+		for (how = 0; how < 3; how++) {
+			memset(&e, 0, sizeof(e));
+			g = rig_new(NULL);
+			cl_open(g, &c);
+			rig_call(g, &c, &e, CHAT, BODY);
+			eg_head(g, &e, status[i], how == 2, how == 0 ?
+			    sizeof(forged) - 1 : how == 1 ? UINT64_MAX : 0);
+			if (how < 2)
+				eg_data(g, &e, forged);
+			else
+				eg_end(g, &e, END_OK);
+			cl_want(g, &c, i == 0 ? "HTTP/1.1 204 " :
+			    "HTTP/1.1 304 ");
+			if (how < 2)
+				cl_eof(g, &c);
+			else {
+				cl_send(g, &c, "GET /health/live HTTP/1.1\r\n"
+				    "host: x\r\n\r\n");
+				cl_want(g, &c, "\r\n\r\nHTTP/1.1 200 OK");
+				*strstr(c.text, "HTTP/1.1 200") = '\0';
+			}
+			assert_null(strstr(c.text, "forged"));
+			assert_null(strstr(c.text, "content-length"));
+			assert_null(strstr(c.text, "transfer-encoding"));
+			assert_null(strstr(c.text, "data:"));
+			eg_close(&e);
+			cl_close(&c);
+			rig_free(g);
+		}
+}
+
 static void
 short_answer(void **state)
 {
@@ -547,6 +596,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(plain),
 	cmocka_unit_test(stream),
 	cmocka_unit_test(broken),
+	cmocka_unit_test(bodyless),
 	cmocka_unit_test(short_answer),
 	cmocka_unit_test(denial),
 	cmocka_unit_test(gone),
