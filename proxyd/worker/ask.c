@@ -242,6 +242,8 @@ ask_admitted(struct conn *c)
 		conn_fail(c, &k->problem);
 		return;
 	}
+	if (k->route->group == RG_CONSOLE)
+		ask_cancel(c);	/* who it is was all; ADMIN_* has its own answer */
 	if (k->expect && c->minor > 0 && k->body.buf.len == 0)
 		wbuf_str(&c->out, "HTTP/1.1 100 Continue\r\n\r\n");
 	k->expect = 0;

@@ -286,6 +286,24 @@ take_head(struct conn *c, enum route_verdict v, const uint8_t *t,
 	return 1;
 }
 
+/* A control route asks the broker once; 100 Continue needs an answer before. */
+static void
+begin_console(struct conn *c)
+{
+	struct call	*k;
+
+	k = c->call;
+	if (k->body.done)
+		intake_ready(c);
+	else if (!k->body.chunked && k->body.declared > BODY_CONTROL)
+		intake_refuse_case(c, RC_TOOLARGE, "The request's body is too "
+		    "large for this route.");
+	else if (c->head->expect_continue) {
+		k->expect = 1;
+		ask_admit(c, 1);
+	}
+}
+
 /* Known form and body: what is read, and whether ADMIT goes ahead of it. */
 static void
 begin(struct conn *c)
@@ -304,10 +322,7 @@ begin(struct conn *c)
 	c->state = C_BODY;
 	c->began = poll_now();
 	if (k->route->group == RG_CONSOLE) {
-		if (k->body.done)
-			intake_ready(c);
-		else if (c->head->expect_continue && c->minor > 0)
-			wbuf_str(&c->out, "HTTP/1.1 100 Continue\r\n\r\n");
+		begin_console(c);
 		return;
 	}
 	if (k->body.done) {

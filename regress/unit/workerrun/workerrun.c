@@ -259,6 +259,54 @@ bodyless(void **state)
 		}
 }
 
+/* A control route: nothing larger is read, and 100 sent, for a stranger. */
+static void
+control_body(void **state)
+{
+	static const char body[] = "{\"developer_email\":\"a@b\","
+	    "\"expires_days\":90}";
+	static struct rig_msg m;
+	struct rig	*g;
+	struct cl	 c;
+	struct msgr	 r;
+	uint64_t	 no;
+	int		 how;
+
+	(void)state;
+	for (how = 0; how < 3; how++) {
+		g = rig_new(NULL);
+		cl_open(g, &c);
+		cl_send(g, &c, "POST /agents/bot/developer-keys HTTP/1.1\r\n"
+		    "host: x\r\nauthorization: Bearer %s\r\n"
+		    "content-length: %zu\r\nexpect: 100-continue\r\n\r\n",
+		    g->token, how == 2 ? (size_t)BODY_CONTROL + 1 :
+		    sizeof(body) - 1);
+		rig_take(g, M_ADMIT, &m, &r);
+		no = msg_get_u64(&r);
+		cl_none(g, &c, "HTTP/1.1 ");
+		if (how == 0) {
+			rig_deny(g, no, 401, "Who?");
+			cl_want(g, &c, "HTTP/1.1 401 ");
+			cl_none(g, &c, "HTTP/1.1 100 ");
+		} else {
+			rig_admitted(g, no);
+			rig_take(g, M_CANCEL, &m, &r);
+			assert_int_equal(msg_get_u64(&r), no);
+		}
+		if (how == 1) {
+			cl_want(g, &c, "HTTP/1.1 100 Continue\r\n\r\n");
+			cl_bytes(g, &c, body, sizeof(body) - 1);
+			rig_take(g, M_ADMIN_KEY_CREATE, &m, &r);
+		} else if (how == 2) {
+			cl_want(g, &c, "HTTP/1.1 413 ");
+			cl_none(g, &c, "HTTP/1.1 100 ");
+			cl_eof(g, &c);
+		}
+		cl_close(&c);
+		rig_free(g);
+	}
+}
+
 static void
 short_answer(void **state)
 {
@@ -597,6 +645,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(stream),
 	cmocka_unit_test(broken),
 	cmocka_unit_test(bodyless),
+	cmocka_unit_test(control_body),
 	cmocka_unit_test(short_answer),
 	cmocka_unit_test(denial),
 	cmocka_unit_test(gone),
