@@ -16,6 +16,7 @@
 
 #include "common/compat/compat.h"
 #include "common/log/log.h"
+#include "common/text/text.h"
 
 #define LINE_MAX_	1000
 #define BUCKETS		64	/* children share one only by hash */
@@ -39,22 +40,25 @@ static struct {
 	struct bucket	 bucket[BUCKETS];
 } state = { TO_STDERR, 2, 0, "", 0, { { 0, 0, 0 } } };
 
-/* Appends text with control characters as \xNN; returns the new length. */
+/* Appends text, what a terminal would obey as \xNN; returns the new length. */
 static size_t
 escape(char *out, size_t size, size_t off, const char *text, size_t len)
 {
 	static const char	 hex[] = "0123456789abcdef";
 	unsigned char		 c;
-	size_t			 i;
+	size_t			 i, n;
 
-	for (i = 0; i < len; i++) {
-		c = text[i];
-		if (c >= 0x20 && c != 0x7f) {
-			if (off + 1 >= size)
+	for (i = 0; i < len; i += n) {
+		n = show_char(text + i, len - i);
+		if (n > 0) {
+			if (n >= size - off)
 				break;
-			out[off++] = c;
+			memcpy(out + off, text + i, n);
+			off += n;
 			continue;
 		}
+		n = 1;
+		c = text[i];
 		if (off + 4 >= size)
 			break;
 		out[off++] = '\\';

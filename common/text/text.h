@@ -54,4 +54,16 @@ ssize_t	b64_encode(char *dst, size_t size, const void *src, size_t len,
 ssize_t	b64_decode(void *dst, size_t size, const char *src, size_t len,
 	    enum b64_kind kind);
 
+/* show.c */
+
+/*
+ * Length of the character of UTF-8 at buf, if a terminal shows it; 0 if its
+ * first byte is to be escaped (or len is 0): a control character, one that hides
+ * or turns text, or no UTF-8.
+ */
+size_t	show_char(const void *buf, size_t len);
+
+/* Each byte of s that is not to be shown becomes '?', except keep. */
+void	show_mask(char *s, char keep);
+
 #endif

@@ -173,24 +173,13 @@ printable(const char *s, char lo)
 	return 1;
 }
 
-static int
-model_ok(const char *s)
-{
-	const char	*p;
-
-	for (p = s; *p != '\0'; p++)
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
-			return 0;
-	return cbor_utf8(s, strlen(s));
-}
-
 int
 decide_text_ok(const struct ask *a)
 {
 	return printable(a->method, '!') && printable(a->path, '!') &&
 	    printable(a->query, '!') && printable(a->ctype, ' ') &&
 	    printable(a->session, ' ') && printable(a->source, '!') &&
-	    model_ok(a->model);
+	    printable(a->model, ' ');
 }
 
 static enum refusal

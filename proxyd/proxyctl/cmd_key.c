@@ -128,7 +128,7 @@ ask_keys(struct msgw *w, const struct opts *o, uint64_t cursor)
 
 /* A new key: for people the key alone on its line, so that it can be cut. */
 static int
-show(const struct answer *a, const struct column *col, size_t n, int json)
+show(struct answer *a, const struct column *col, size_t n, int json)
 {
 	struct table	*t;
 
@@ -141,6 +141,7 @@ show(const struct answer *a, const struct column *col, size_t n, int json)
 		print_end(t);
 		return 0;
 	}
+	print_tame(a);
 	if (col == key_made && strcmp(a->f[5], "1") == 0)
 		printf("made agent %s\n", a->f[2]);
 	printf("%s\nkey_id %s, agent %s, %s, expires %s\n", a->f[0], a->f[1],

@@ -42,7 +42,7 @@ ask_events(struct msgw *w, const struct look *l)
 }
 
 static void
-print_event(const struct answer *a, int json)
+print_event(struct answer *a, int json)
 {
 	struct table	*t;
 
@@ -51,11 +51,13 @@ print_event(const struct answer *a, int json)
 			return;
 		print_row(t, a);
 		print_end(t);
-	} else
-		printf("%s %s %s %s %s %s%s%s %s %s\n", a->f[0], a->f[1],
-		    a->f[2], *a->f[3] == '\0' ? "-" : a->f[3],
-		    *a->f[4] == '\0' ? "-" : a->f[4], a->f[5],
-		    *a->f[7] == '\0' ? "" : " ", a->f[7], a->f[10], a->f[13]);
+		return;
+	}
+	print_tame(a);
+	printf("%s %s %s %s %s %s%s%s %s %s\n", a->f[0], a->f[1], a->f[2],
+	    *a->f[3] == '\0' ? "-" : a->f[3], *a->f[4] == '\0' ? "-" :
+	    a->f[4], a->f[5], *a->f[7] == '\0' ? "" : " ", a->f[7], a->f[10],
+	    a->f[13]);
 }
 
 /*

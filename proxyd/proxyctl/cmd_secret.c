@@ -131,9 +131,7 @@ say(int fd, struct msgw *w, const struct column *col, size_t n, int json)
 		}
 		if (a.status >= 400) {
 			print_end(t);
-			fprintf(stderr, "proxyctl: %s\n", a.n >= 2 ? a.f[1] :
-			    "refused");
-			return a.status == 404 ? 3 : 1;
+			return ctl_complain(&a);
 		}
 		if (a.n > 0)
 			print_row(t, &a);

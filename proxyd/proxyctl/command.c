@@ -14,6 +14,7 @@
 
 #include "common/compat/compat.h"
 #include "common/ipc/proto.h"
+#include "common/text/text.h"
 #include "proxyd/proxyctl/proxyctl.h"
 
 const char command_usage[] =
@@ -39,8 +40,9 @@ const char command_usage[] =
     "  first [--env FILE --listen ADDR:PORT [--admin FILE]] | admin-key\n";
 
 int
-ctl_complain(const struct answer *a)
+ctl_complain(struct answer *a)
 {
+	print_tame(a);
 	fprintf(stderr, "proxyctl: %s\n", a->n >= 2 ? a->f[1] : "refused");
 	return a->status == 404 ? 3 : 1;
 }
@@ -122,16 +124,13 @@ ctl_one(int fd, struct msgw *w, struct answer *a)
 	return 0;
 }
 
-/* Text that a role may have made: a terminal shows it and does not obey it. */
+/* A role may have made it: a terminal shows it and does not obey it. */
 static void
 print_text(char *text)
 {
-	char	*p;
 	size_t	 len;
 
-	for (p = text; *p != '\0'; p++)
-		if (((unsigned char)*p < 32 && *p != '\n') || *p == 127)
-			*p = '?';
+	show_mask(text, '\n');
 	len = strlen(text);
 	printf("%s%s", text, len > 0 && text[len - 1] == '\n' ? "" : "\n");
 }
@@ -139,11 +138,7 @@ print_text(char *text)
 static void
 print_section(char *name, char *text)
 {
-	char	*p;
-
-	for (p = name; *p != '\0'; p++)
-		if ((unsigned char)*p < 32 || *p == 127)
-			*p = '?';
+	show_mask(name, '\0');
 	printf("%s\n", name);
 	print_text(text);
 }

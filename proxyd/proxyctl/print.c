@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/compat/compat.h"
+#include "common/text/text.h"
 #include "proxyd/proxyctl/proxyctl.h"
 
 #define CELL	64
@@ -37,6 +38,22 @@ print_new(const struct column *col, size_t n, int json)
 	return t;
 }
 
+/* What is no UTF-8 is shown with '?', since JSON cannot hold it. */
+static json_t *
+json_text(const char *text)
+{
+	json_t	*v;
+	char	*copy;
+
+	v = json_string(text);
+	if (v != NULL || (copy = strdup(text)) == NULL)
+		return v;
+	show_mask(copy, '\0');
+	v = json_string(copy);
+	free(copy);
+	return v;
+}
+
 static void
 print_json(struct table *t, const struct answer *a)
 {
@@ -46,9 +63,8 @@ print_json(struct table *t, const struct answer *a)
 
 	o = json_object();
 	for (i = 0; i < t->n && i < a->n; i++)
-		json_object_set_new(o, t->col[i].json,
-		    json_string(a->f[i]));
-	if ((s = json_dumps(o, JSON_COMPACT)) != NULL)
+		json_object_set_new(o, t->col[i].json, json_text(a->f[i]));
+	if ((s = json_dumps(o, JSON_COMPACT | JSON_ENSURE_ASCII)) != NULL)
 		puts(s);
 	free(s);
 	json_decref(o);
@@ -58,7 +74,7 @@ void
 print_row(struct table *t, const struct answer *a)
 {
 	char	*p, *cell;
-	size_t	 i, j, len;
+	size_t	 i, len;
 
 	if (t->json) {
 		print_json(t, a);
@@ -72,14 +88,21 @@ print_row(struct table *t, const struct answer *a)
 		cell = t->cells + (t->rows * t->n + i) * CELL;
 		strlcpy(cell, i < a->n && *a->f[i] != '\0' ? a->f[i] : "-",
 		    CELL);
-		for (j = 0; cell[j] != '\0'; j++)
-			if ((unsigned char)cell[j] < 32 || cell[j] == 127)
-				cell[j] = '?';
+		show_mask(cell, '\0');
 		len = strlen(cell);
 		if (len > t->width[i])
 			t->width[i] = len;
 	}
 	t->rows++;
+}
+
+void
+print_tame(struct answer *a)
+{
+	size_t	 i;
+
+	for (i = 0; i < a->n; i++)
+		show_mask(a->f[i], '\0');
 }
 
 void

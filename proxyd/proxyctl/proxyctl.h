@@ -34,6 +34,8 @@ struct table;
 struct table	*print_new(const struct column *, size_t n, int json);
 void		 print_row(struct table *, const struct answer *);
 void		 print_end(struct table *);
+/* For people: what a terminal would obey in any field becomes '?'. */
+void		 print_tame(struct answer *);
 
 /* opts.c */
 struct opts {
@@ -58,7 +60,7 @@ int	 ctl_pages(int fd, ctl_ask, const struct opts *, const struct column *,
 	    size_t, int json);
 /* One row wanted. */
 int	 ctl_one(int fd, struct msgw *, struct answer *);
-int	 ctl_complain(const struct answer *);
+int	 ctl_complain(struct answer *);
 
 /* cmd_key.c, cmd_log.c */
 int	 cmd_agent(int fd, int json, int argc, char **argv);

@@ -103,6 +103,18 @@ perl -MSocket -e '
 is "$(try "$K2")" 200 "rubbish on the socket: calls go on"
 status=$(ctl status); is $? 0 "so does control"
 unlike "$status" 'restarts [1-9]' "nobody died"
+
+# what is shown to a person is not obeyed by the terminal
+perl regress/scenario/hostile.pl "$D/evil.sock" & evil=$!
+for _ in $(seq 300); do [ -S "$D/evil.sock" ] && break; sleep 0.1; done
+for c in 'status' 'agent list' 'key list' 'audit tail' 'audit list' 'secret list' \
+    'key create --agent a --email a@b' '-j key list' '-j audit tail'; do
+	# shellcheck disable=SC2086
+	ctl -S "$D/evil.sock" $c > "$D/shown" 2>&1
+	perl -0777 -ne 'exit !(/abc/ && utf8::decode(my $t = $_) && !/[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80\xae/)' "$D/shown"
+	ok $? "$c: a hostile answer is shown, not obeyed"
+done
+kill $evil
 gw_stop
 list=$(verify -l "$D/state")
 last=$(printf '%s\n' "$list" | tail -n 1)

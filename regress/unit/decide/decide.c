@@ -134,6 +134,13 @@ utf8(struct ask *a)
 	strlcpy(a->model, "gpt-\xff\xfe", sizeof(a->model));
 }
 
+/* What the worker refuses in a body is no model's name here either. */
+static void
+c1(struct ask *a)
+{
+	strlcpy(a->model, "gpt-\xc2\x9b" "31m", sizeof(a->model));
+}
+
 static const struct {
 	const char	*name;
 	void		 (*fn)(struct ask *);
@@ -162,6 +169,7 @@ static const struct {
 	{ "newline in the query", control, 400, "bad_text", "" },
 	{ "control in the type", blank, 400, "bad_text", "" },
 	{ "model is no UTF-8", utf8, 400, "bad_text", "" },
+	{ "model moves a cursor", c1, 400, "bad_text", "" },
 };
 
 static void

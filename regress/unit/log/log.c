@@ -112,6 +112,7 @@ act_child(void)
 	log_child("worker 1", "", 0);
 	log_child("worker 1", "0 hidden", 8);
 	log_child("worker 1", "1 x\nbroker: forged", 18);
+	log_child("worker 1", "1 \xc3\xa4 \xc2\x9b" "31m \xe2\x80\xae.", 15);
 	log_verbose(1);
 	log_child("worker 1", "0 shown", 7);
 }
@@ -126,6 +127,7 @@ test_child(void **state)
 	    "proxyd: worker 1: warn\nproxyd: worker 1: 9 no level\n"
 	    "proxyd: worker 1: \nproxyd: worker 1: \n"
 	    "proxyd: worker 1: x\\x0abroker: forged\n"
+	    "proxyd: worker 1: \xc3\xa4 \\xc2\\x9b31m \\xe2\\x80\\xae.\n"
 	    "proxyd: worker 1: shown\n");
 }
 

@@ -178,6 +178,42 @@ sha(void **state)
 	assert_memory_equal(d, e, 32);
 }
 
+/* Shown, or the first byte is escaped. */
+static void
+shown(void **state)
+{
+	static const struct {
+		const char	*s;
+		size_t		 k;
+	} rows[] = {
+		{ "a", 1 }, { " ", 1 }, { "~", 1 }, { "\xc3\xa4", 2 },
+		{ "\xe2\x82\xac", 3 }, { "\xf0\x9f\x98\x80", 4 },
+		{ "\xc2\xa0", 2 }, { "\xe2\x80\x90", 3 },
+		{ "\xe2\x80\xaf", 3 }, { "\xf4\x8f\xbf\xbf", 4 },
+		{ "", 0 }, { "\x01", 0 }, { "\x1b", 0 }, { "\n", 0 },
+		{ "\x7f", 0 }, { "\xc2\x80", 0 }, { "\xc2\x9b", 0 },
+		{ "\xc2\x9f", 0 }, { "\xc2\xad", 0 }, { "\xd8\x9c", 0 },
+		{ "\xe2\x80\x8b", 0 }, { "\xe2\x80\x8f", 0 },
+		{ "\xe2\x80\xa8", 0 }, { "\xe2\x80\xae", 0 },
+		{ "\xe2\x81\xa6", 0 }, { "\xef\xbb\xbf", 0 },
+		{ "\xf3\xa0\x81\xa1", 0 }, { "\x9b", 0 }, { "\xff", 0 },
+		{ "\xc3", 0 }, { "\xc3" "a", 0 }, { "\xc0\x80", 0 },
+		{ "\xc1\xbf", 0 }, { "\xe0\x80\x80", 0 },
+		{ "\xed\xa0\x80", 0 }, { "\xf0\x80\x80\x80", 0 },
+		{ "\xf4\x90\x80\x80", 0 }, { "\xf5\x80\x80\x80", 0 },
+	};
+	char	 s[] = "a\x1b[m\xc2\x9b" "31m\xc3\xa4\n\x9b\xe2\x80\xae.";
+	size_t	 i;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_int_equal(show_char(rows[i].s, strlen(rows[i].s)),
+		    rows[i].k);
+	assert_int_equal(show_char("\xe2\x82\xac", 2), 0);
+	show_mask(s, '\n');
+	assert_string_equal(s, "a?[m??31m\xc3\xa4\n????.");
+}
+
 int
 main(void)
 {
@@ -187,6 +223,7 @@ main(void)
 		cmocka_unit_test(canonical),
 		cmocka_unit_test(hex),
 		cmocka_unit_test(sha),
+		cmocka_unit_test(shown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
