@@ -296,6 +296,9 @@ enum proto_signerror { SIGNERR_NONE, SIGNERR_NOKEY, SIGNERR_FORM,
 /* READY.providers[].state */
 enum proto_provider { PROV_NOKEY, PROV_DOWN, PROV_UP };
 
+/* What a drained worker does with connections that are idle: close, or wait. */
+enum proto_drain { DRAIN_STOP, DRAIN_REPLACED };
+
 /*
  * Payloads.  "no" is the worker instance's one strictly increasing u64 counter
  * over all its links; "id" is the 16-byte random call id (X-Request-ID is its
@@ -467,8 +470,9 @@ enum proto_provider { PROV_NOKEY, PROV_DOWN, PROV_UP };
  * TLSDONE, KP_TLSDONE	u32 round, u8 how many pairs the round has
  * TLSREADY, KP_TLSREADY	u32 round, u8 ok, str text: what is wrong
  * KP_TLSLINK+fd	u16 slot, u32 generation: a worker's link to tlskey
- * UNSLOT, DRAIN, STOPPED	u16 slot (DRAIN, STOPPED: 0)
- * LINKUP+fd, KP_LINKUP+fd	u16 slot, u32 generation, u8 class, u64 start wall ms
+ * UNSLOT, DRAIN, STOPPED	u16 slot (STOPPED: 0; DRAIN: enum proto_drain)
+ * LINKUP+fd, KP_LINKUP+fd	u16 slot, u32 generation, u8 class, u64 start wall ms,
+ *		u32 calls after which it is to be replaced, 0 never
  * POLICY+fd	raw[32] policy id (= sha256 of the blob), u8 first
  * CONTROL+fd	u32 uid, u8 admin
  * ROLES	str section, blob text (lines for status)
@@ -481,8 +485,8 @@ enum proto_provider { PROV_NOKEY, PROV_DOWN, PROV_UP };
  *		outside a first run)
  * CLOSING	- no new call from here; ends with BROKER exiting when settled
  * SPAWN	u8 role, u16 provider
- * ASK, KP_ASK	u8 what (1 stop, 2 reload; 3 replace a worker, then u16 slot,
- *		u32 generation)
+ * ASK, KP_ASK	u8 what (1 stop, 2 reload; 3 end a worker now, 4 replace it
+ *		as its hour does, then u16 slot, u32 generation)
  * REOPEN	str source name
  *		(a variable; empty: all), answered by REOPENED behind its SOURCEs
  * SOURCE_BAD	u8 kind, str name, str text: the source cannot be opened; what was

@@ -138,6 +138,27 @@ open_call(struct broker *b, uint16_t worker, const struct ask *a,
 	return c;
 }
 
+/*
+ * A number is used.  They rise by at least one a call, so the highest is no
+ * less than the calls made: at the end of a life the parent is asked, once, for
+ * another worker.  It is not this one's to say.
+ */
+static void
+count_no(struct worker *w, uint64_t no, struct outbox *o)
+{
+	struct msgw	 m;
+
+	w->last_no = no;
+	if (w->spent || w->life == 0 || no < w->life)
+		return;
+	w->spent = 1;
+	msg_open(&m, M_ASK);
+	msg_put_u8(&m, 4);
+	msg_put_u16(&m, w->slot);
+	msg_put_u32(&m, w->generation);
+	outbox_send(o, FROM_PARENT, 0, &m);
+}
+
 /* Strictly increasing over all links of the worker. */
 static int
 next_no(struct broker *b, uint16_t worker, uint64_t no, uint16_t type,
@@ -151,7 +172,7 @@ next_no(struct broker *b, uint16_t worker, uint64_t no, uint16_t type,
 		    o);
 		return -1;
 	}
-	w->last_no = no;
+	count_no(w, no, o);
 	return 0;
 }
 
@@ -326,7 +347,7 @@ amend_late(struct broker *b, uint16_t worker, const struct ask *a,
 	bad(b, worker, a->no, type, "no call on this link", o);
 	if (a->no <= w->last_no)
 		return;
-	w->last_no = a->no;
+	count_no(w, a->no, o);
 	if (peers_find(b, worker, a->link) == NULL)
 		return;
 	w->p.errors--;

@@ -99,7 +99,7 @@ on_linkup(struct broker *b, struct msgr *m, int fd, struct outbox *o)
 {
 	struct worker	*w;
 	uint64_t	 start, age;
-	uint32_t	 gen, generation;
+	uint32_t	 gen, generation, life;
 	uint16_t	 i, slot;
 	uint8_t		 class;
 
@@ -107,6 +107,7 @@ on_linkup(struct broker *b, struct msgr *m, int fd, struct outbox *o)
 	generation = msg_get_u32(m);
 	class = msg_get_u8(m);
 	start = msg_get_u64(m);
+	life = msg_get_u32(m);
 	well_formed(m);
 	if (fd == -1 || class < CLASS_DATA || class > CLASS_BOTH)
 		fatalx("parent: bad LINKUP");
@@ -129,6 +130,7 @@ on_linkup(struct broker *b, struct msgr *m, int fd, struct outbox *o)
 	w->generation = generation;
 	w->class = class;
 	w->start = start;
+	w->life = life;
 	age = b->wall > start ? (b->wall - start) * NS_MS : 0;
 	w->start_ns = age < b->now ? b->now - age : 0;
 	adopt(&w->p, FROM_WORKER, i, o);

@@ -86,6 +86,8 @@ struct worker {
 	uint64_t	 start;		/* wall ms */
 	uint64_t	 start_ns;	/* the same in boot time, fixed at LINKUP */
 	uint64_t	 last_no;	/* highest call number seen */
+	uint32_t	 life;		/* numbers till it is replaced; 0 any */
+	int		 spent;		/* the parent was asked for that */
 	uint32_t	 ncalls;	/* in all states */
 	uint32_t	 nreserved;	/* COMMITTING to SETTLING */
 	int		 blob_sent;	/* has the present policy */

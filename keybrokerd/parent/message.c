@@ -69,7 +69,7 @@ on_ask(struct keyd *k, struct msgr *m)
 	what = msg_get_u8(m);
 	msg_open(&w, M_KP_ASK);
 	msg_put_u8(&w, what);
-	if (what == 3) {
+	if (what == 3 || what == 4) {
 		slot = msg_get_u16(m);
 		generation = msg_get_u32(m);
 		msg_put_u16(&w, slot);

@@ -104,6 +104,7 @@ generation_link(struct proxyd *p, struct wk *w)
 	msg_put_u32(&m, w->generation);
 	msg_put_u8(&m, w->class);
 	msg_put_u64(&m, w->wall);
+	msg_put_u32(&m, p->conf.calls);
 	if (msg_send(&p->key, &m, fd[1]) == -1)
 		log_warn("LINKUP");
 }
@@ -145,15 +146,23 @@ generation_tlslinks(struct proxyd *p)
 		tlslink(p, &p->workers[i]);
 }
 
+/*
+ * Of a stop: running answers get the grace.  Of a replacement, which nobody
+ * waits for: a long stream may finish, and what is idle ends in its own time.
+ */
 static void
-drain(struct proxyd *p, struct wk *w, uint64_t now)
+drain(struct proxyd *p, struct wk *w, enum proto_drain how, uint64_t now)
 {
 	struct msgw	 m;
+	uint64_t	 span;
 
 	w->state = WK_DRAINING;
-	w->drain_until = now + (uint64_t)p->conf.grace * NS_S;
+	span = (uint64_t)p->conf.grace * NS_S;
+	if (how == DRAIN_REPLACED && span < REPLACED_GRACE)
+		span = REPLACED_GRACE;
+	w->drain_until = now + span;
 	msg_open(&m, M_DRAIN);
-	msg_put_u16(&m, 0);
+	msg_put_u16(&m, (uint16_t)how);
 	(void)msg_send(&w->channel, &m, -1);
 }
 
@@ -189,7 +198,7 @@ worker_up(struct proxyd *p, struct wk *w, struct msgr *m)
 	tlslink(p, w);
 	slot_give(p, w, w->index);
 	if (old != NULL)
-		drain(p, old, poll_now());
+		drain(p, old, DRAIN_REPLACED, poll_now());
 	s = &p->seats[w->class][w->index];
 	s->empty_since = 0;
 	if (s->lent) {
@@ -241,14 +250,11 @@ worker_message(void *arg, struct msgr *m, int fd)
 			log_child(who, text, n + 2);	/* which bounds it */
 		break;
 	case M_STOPPED:
-		/* Drained, or its life is over by calls; once. */
-		if (w->stopped)
+		/* Drained; once. */
+		if (w->stopped || w->state != WK_DRAINING)
 			break;
 		w->stopped = 1;
-		if (w->state == WK_UP)
-			w->started = 0;
-		else
-			w->drain_until = 0;
+		w->drain_until = 0;
 		break;
 	}
 	return 0;
@@ -359,10 +365,11 @@ generation_reload(struct proxyd *p)
 
 /*
  * The broker refuses this instance: it is ended at once, without a grace, and
- * its seat gets a new worker as after any death.
+ * its seat gets a new worker as after any death.  Or (spent) it has made the
+ * calls of a life: it is replaced as after its hour.
  */
 void
-generation_quarantine(struct proxyd *p, struct msgr *m)
+generation_end(struct proxyd *p, int spent, struct msgr *m)
 {
 	struct wk	*w;
 	uint32_t	 generation;
@@ -378,6 +385,10 @@ generation_quarantine(struct proxyd *p, struct msgr *m)
 		if (w->state == WK_NONE || w->index != slot ||
 		    w->generation != generation)
 			continue;
+		if (spent) {
+			w->spent = 1;
+			continue;
+		}
 		log_warnx("worker %u, generation %u, is put into quarantine",
 		    slot, generation);
 		kill(w->pid, SIGKILL);
@@ -403,18 +414,27 @@ lend(struct proxyd *p, uint8_t class, unsigned index, uint64_t now)
 	s->lent = 1;
 }
 
+/* Once: a successor that dies is started again by its seat's clock. */
+static void
+worker_age(struct proxyd *p, struct wk *w, uint64_t now)
+{
+	if (w->state != WK_UP || w->replaced || (!w->spent &&
+	    now <= w->started + WORKER_LIFE))
+		return;
+	w->replaced = 1;
+	p->seats[w->class][w->index].next_start = 0;
+}
+
 static void
 worker_turn(struct proxyd *p, struct wk *w, uint64_t now)
 {
 	struct msgw	 m;
 	int		 r;
 
-	if (w->state == WK_UP && now > w->started + WORKER_LIFE)
-		p->seats[w->class][w->index].next_start = 0;
 	/* A place or a class that the configuration no longer has. */
 	if (w->state == WK_UP && (w->index >= p->conf.workers ||
 	    !class_used(p, w->class)))
-		drain(p, w, now);
+		drain(p, w, DRAIN_REPLACED, now);
 	if (w->state == WK_DRAINING && now >= w->drain_until) {
 		/* Its word, or its grace is over: it ends now. */
 		if (w->kill_at == 0) {
@@ -437,6 +457,8 @@ generation_turn(struct proxyd *p, uint64_t now)
 	unsigned	 i;
 
 	the = p;
+	for (i = 0; i < WK_MAX; i++)
+		worker_age(p, &p->workers[i], now);
 	for (class = CLASS_DATA; class <= CLASS_BOTH; class++) {
 		if (!class_used(p, class) || !p->ready || p->stopping)
 			continue;
@@ -470,7 +492,8 @@ generation_deadline(const struct proxyd *p)
 			if (d <= now)
 				d = now + 100 * NS_MS;
 			t = d < t ? d : t;
-		} else if (w->state == WK_UP && w->started + WORKER_LIFE < t)
+		} else if (w->state == WK_UP && !w->replaced &&
+		    w->started + WORKER_LIFE < t)
 			t = w->started + WORKER_LIFE + 1;
 	}
 	if (!p->ready || p->stopping)
@@ -538,9 +561,9 @@ generation_drain(struct proxyd *p, uint64_t now)
 	size_t	 i;
 
 	for (i = 0; i < WK_MAX; i++)
-		if (p->workers[i].state == WK_UP ||
-		    p->workers[i].state == WK_STARTING)
-			drain(p, &p->workers[i], now);
+		if (p->workers[i].state != WK_NONE &&
+		    !p->workers[i].stopped && p->workers[i].kill_at == 0)
+			drain(p, &p->workers[i], DRAIN_STOP, now);
 }
 
 /* The grace is over now: EXIT, so that each stream gets its error event. */

@@ -24,6 +24,7 @@ pconf_init(struct pconf *c)
 	c->source = 1024;
 	c->header = 10;
 	c->idle = 30;
+	c->calls = 100000;
 	c->grace = 30;
 	c->first = 1;
 	for (i = 0; i < LISTENERS_MAX; i++) {

@@ -30,6 +30,7 @@ static int	 range(unsigned *, int64_t, int64_t, int64_t, const char *);
 }
 %token ADMIN BOTH CERTIFICATE CLASS CONNECTIONS DATA FIRST GRACE HEADER IDLE
 %token INCLUDE INSECURE KEY LIMIT LISTEN OFF ON PORT SOURCE TLS WORKERS
+%token LIFE_CALLS
 %token <str> STRING
 %token <num> NUMBER
 
@@ -69,6 +70,11 @@ line	: LISTEN ON STRING PORT NUMBER { l_class = l_insecure = 0; } opts {
 	}
 	| LIMIT IDLE NUMBER	{
 		if (range(&conf->idle, $3, 1, 600, "limit idle") == -1)
+			YYERROR;
+	}
+	| LIMIT LIFE_CALLS NUMBER {
+		if (range(&conf->calls, $3, 1, 100000000,
+		    "limit worker-calls") == -1)
 			YYERROR;
 	}
 	| GRACE NUMBER		{
@@ -128,6 +134,7 @@ static const struct conf_keyword keywords[] = {
 	{ "port",	PORT },
 	{ "source",	SOURCE },
 	{ "tls",	TLS },
+	{ "worker-calls", LIFE_CALLS },
 	{ "workers",	WORKERS },
 };
 

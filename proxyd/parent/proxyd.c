@@ -212,8 +212,8 @@ key_message(void *arg, struct msgr *m, int fd)
 		break;
 	case M_KP_ASK:
 		what = msg_get_u8(m);
-		if (what == 3)
-			generation_quarantine(p, m);
+		if (what == 3 || what == 4)
+			generation_end(p, what == 4, m);
 		else if (msg_end(m) == 0 && what == 1 && !p->stopping)
 			got_term = 1;
 		else if (what == 2)

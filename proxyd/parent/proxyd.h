@@ -18,6 +18,7 @@
 #define POOL_MAX	16		/* workers of one class set */
 #define POOLS		3		/* data, admin, both */
 #define WORKER_LIFE	(3600 * NS_S)
+#define REPLACED_GRACE	(600 * NS_S)
 #define LEND_AFTER	(200 * NS_MS)
 
 struct listener {
@@ -39,6 +40,7 @@ struct pconf {
 	unsigned		 workers;	/* of each class set */
 	unsigned		 connections, source;	/* limits, in all */
 	unsigned		 header, idle;		/* seconds */
+	unsigned		 calls;			/* of a worker's life */
 	unsigned		 grace;			/* seconds */
 	int			 first;			/* show a first key */
 };
@@ -58,6 +60,8 @@ struct wk {
 	uint64_t		 started, drain_until;
 	uint64_t		 kill_at;	/* EXIT was sent; 0 not yet */
 	int			 stopped;	/* STOPPED was heard */
+	int			 spent;		/* has made calls enough */
+	int			 replaced;	/* its successor was asked for */
 	unsigned		 refused;	/* messages */
 	uint64_t		 wall;		/* start, wall ms */
 	uint32_t		 bits;
@@ -72,7 +76,7 @@ struct seat {
 };
 
 #define WK_REFUSED	16	/* refused messages that kill a worker */
-#define WK_MAX	(POOLS * POOL_MAX * 2)
+#define WK_MAX		WORKERS_MAX	/* the broker has no room for more */
 
 struct proxyd {
 	struct args	 args;
@@ -126,8 +130,8 @@ void	 slot_take(struct proxyd *, struct wk *, unsigned index);
 /* generation.c */
 void	 generation_turn(struct proxyd *, uint64_t now);
 void	 generation_reload(struct proxyd *);
-/* KP_ASK 3: u16 slot, u32 generation of a worker that must go. */
-void	 generation_quarantine(struct proxyd *, struct msgr *);
+/* KP_ASK 3, 4 (spent): u16 slot, u32 generation of a worker that must go. */
+void	 generation_end(struct proxyd *, int spent, struct msgr *);
 void	 generation_link(struct proxyd *, struct wk *);
 void	 generation_tlslinks(struct proxyd *);
 void	 generation_died(struct proxyd *, pid_t, int status, uint64_t now);

@@ -215,7 +215,7 @@ conn_free(struct conn *c)
 }
 
 /*
- * Idle ones go; the others end with their answer.  A connection that has not
+ * A stop: idle ones go; the others end with their answer.  A connection that has not
  * been served yet was opened for a request: it gets a second to send it.
  */
 void
@@ -396,7 +396,7 @@ step_head(struct conn *c)
 		return 1;
 	if (c->state == C_DEAD)
 		return 0;
-	if (c->eof || (c->worker->draining && c->served && c->in.len == 0))
+	if (c->eof || (c->worker->closing && c->served && c->in.len == 0))
 		conn_kill(c);
 	return 0;
 }

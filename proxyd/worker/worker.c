@@ -322,8 +322,12 @@ on_peer(struct worker *w, struct msgr *r, int fd)
 }
 
 /* ---- parent ----------------------------------------------------------------------- */
+/*
+ * Each connection ends with its next answer.  Where the worker was replaced, an
+ * idle one may wait for that: a close could cross the client's next request.
+ */
 static void
-drain(struct worker *w)
+drain(struct worker *w, uint16_t how)
 {
 	struct conn	*c, *next;
 	size_t		 i;
@@ -331,10 +335,24 @@ drain(struct worker *w)
 	w->draining = 1;
 	for (i = 0; i < WORKER_SLOTS; i++)
 		slot_close(&w->slots[i]);
+	if (how == DRAIN_REPLACED)
+		return;
+	w->closing = 1;
 	for (c = TAILQ_FIRST(&w->conns); c != NULL; c = next) {
 		next = TAILQ_NEXT(c, entry);
 		conn_drain(c);
 	}
+}
+
+static void
+on_drain(struct worker *w, struct msgr *r)
+{
+	uint16_t	 how;
+
+	how = msg_get_u16(r);
+	if (msg_end(r) == -1 || how > DRAIN_REPLACED)
+		fatalx("parent: malformed DRAIN");
+	drain(w, how);
 }
 
 /* EXIT: what still runs ends now, with its error event and its outcome. */
@@ -344,7 +362,7 @@ end_all(struct worker *w)
 	struct conn	*c, *next;
 	struct problem	 p;
 
-	drain(w);
+	drain(w, DRAIN_STOP);
 	reply_problem(&p, RC_NOTREADY, "The gateway is shutting down.");
 	for (c = TAILQ_FIRST(&w->conns); c != NULL; c = next) {
 		next = TAILQ_NEXT(c, entry);
@@ -400,7 +418,7 @@ parent_fn(void *arg, struct msgr *r, int fd)
 		on_peer(w, r, fd);
 		break;
 	case M_DRAIN:
-		drain(w);
+		on_drain(w, r);
 		break;
 	case M_LIMITS:
 		on_limits(w, r);

@@ -440,7 +440,9 @@ struct worker {
 	struct event	 sweep;		/* idle links, once a minute */
 	struct event	 patience;
 	int		 patient;	/* accepts nothing before READY */
-	int		 draining, stopped, done;
+	int		 draining;	/* no other request on a connection */
+	int		 closing;	/* nor is one waited for */
+	int		 stopped, done;
 	struct http1_head head;		/* most come in one piece */
 	struct linkr	 frames;	/* so do the frames of a link */
 	uint8_t		 scratch[WORKER_READ];

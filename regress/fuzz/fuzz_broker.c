@@ -90,6 +90,7 @@ up(void)
 	msg_put_u32(&w, 1);
 	msg_put_u8(&w, CLASS_BOTH);
 	msg_put_u64(&w, r->wall - 1000);
+	msg_put_u32(&w, 0);
 	rig_send(r, FROM_PARENT, 0, &w, FD_LINK);
 	r->no = 0;
 }

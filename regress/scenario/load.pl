@@ -35,7 +35,11 @@ for my $c (1 .. $conc) {
 		$s->flush;
 		my ($status, $id, $ok) = answer($s, \$buf);
 		printf $out "%s %s %.1f\n", $ok ? $status : 'LOST', $id // '-', (time() - $t) * 1000;
-		if (!$ok || $status ne '200') { close $s; undef $s; sleep 0.01 if !$ok || $status ne '200'; }
+		if (!$ok || $ok == 2 || $status ne '200') {
+			close $s;
+			undef $s;
+			sleep 0.01 if !$ok || $status ne '200';
+		}
 	}
 	exit 0;
 }
@@ -70,6 +74,5 @@ sub answer {
 			last if !$l;
 		}
 	} else { 1 while more($s, $buf); return ($status, $id, 0); }
-	$$buf = '' if $head =~ /^connection: *close/mi;
-	return ($status, $id, 1);
+	return ($status, $id, $head =~ /^connection: *close/mi ? 2 : 1);
 }

@@ -605,6 +605,7 @@ worker_connect(uint32_t row, uint32_t inst)
 	msg_put_u32(&m, w->inst);
 	msg_put_u8(&m, w->class);
 	msg_put_u64(&m, sim->wall);
+	msg_put_u32(&m, 0);
 	world_parent(&m, (int)(FD_BASE + w->conn));
 }
 

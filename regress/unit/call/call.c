@@ -33,6 +33,7 @@ static struct rig	*r;
 static enum verdict	 verdict;
 static char		 got[512];	/* tokens, each after a blank */
 static uint64_t		 watch[2];	/* numbers of the call under test */
+static int		 nasked;	/* ASK of a worker's replacement */
 
 /* A governance step that does what the test wants. */
 static enum verdict
@@ -85,6 +86,12 @@ seen(struct rig *rig, const struct out *it, const uint8_t *p)
 	size_t	 i;
 
 	(void)rig;
+	if (it->act == OUT_SEND && it->type == M_ASK) {
+		assert_int_equal(it->to.kind, FROM_PARENT);
+		nasked++;
+		/* what, slot, generation */
+		assert_memory_equal(p, "\4\0\0\0\0\0\1", 7);
+	}
 	for (i = 0; i < N(names); i++)
 		if (it->act == OUT_SEND && it->type == names[i].type &&
 		    (be64(p + names[i].at) == watch[0] ||
@@ -528,6 +535,31 @@ test_cells(void **state)
 	printf("# %d lines, %d cells\n", n, CE_MAX * CS_MAX);
 }
 
+/*
+ * The life of a worker, counted by its numbers: the parent is asked once, and
+ * the worker serves on.
+ */
+static void
+test_life(void **state)
+{
+	struct ask	 a;
+	struct msgw	 w;
+	int		 i;
+
+	(void)state;
+	nasked = 0;
+	r->b->workers[r->worker].life = (uint32_t)r->no + 3;
+	for (i = 1; i <= 5; i++) {
+		rig_ask(r, &a);
+		put_admit(&w, &a);
+		rig_send(r, FROM_WORKER, r->worker, &w, -1);
+		assert_non_null(table_find(r->b, r->worker, a.no));
+		assert_int_equal(nasked, i < 3 ? 0 : 1);
+	}
+	rig_tick(r, 700 * NS_S);
+	rig_settle(r);
+}
+
 /* After all that: every intent has one outcome, nothing is reserved. */
 static void
 test_end(void **state)
@@ -585,6 +617,7 @@ main(void)
 {
 	const struct CMUnitTest	 tests[] = {
 		cmocka_unit_test(test_cells),
+		cmocka_unit_test(test_life),
 		cmocka_unit_test(test_end),
 	};
 

@@ -788,6 +788,7 @@ rig_peers(struct rig *r)
 	msg_put_u32(&w, 1);
 	msg_put_u8(&w, CLASS_BOTH);
 	msg_put_u64(&w, r->wall - 1000);
+	msg_put_u32(&w, 0);
 	rig_send(r, FROM_PARENT, 0, &w, FD_LINK);
 	r->worker = 0;
 	make_key(r);

@@ -164,7 +164,7 @@ rig_parent(struct rig *g, uint16_t type)
 
 	msg_open(&m, type);
 	if (type == M_DRAIN)
-		msg_put_u16(&m, 0);
+		msg_put_u16(&m, g->drain);
 	assert_int_equal(msg_send(&g->parent, &m, -1), 0);
 	rig_pump(g);
 }

@@ -36,6 +36,7 @@ struct rig {
 	uint32_t	 link;	/* last id given */
 	uint8_t		 kms;	/* class in READY */
 	int		 stopped;
+	uint16_t	 drain;	/* enum proto_drain of a DRAIN */
 };
 
 /* An egress's end of a link. */
@@ -99,5 +100,7 @@ uint64_t rig_call(struct rig *, struct cl *, struct eg *, const char *path,
 
 extern const struct CMUnitTest front_tests[];	/* front.c */
 extern const size_t front_count;
+extern const struct CMUnitTest ends_tests[];	/* ends.c */
+extern const size_t ends_count;
 
 #endif

@@ -656,7 +656,7 @@ static const struct CMUnitTest tests[] = {
 
 #define NTESTS	(sizeof(tests) / sizeof(tests[0]))
 
-/* One plan for both files. */
+/* One plan for the three files. */
 int
 main(void)
 {
@@ -665,6 +665,8 @@ main(void)
 	memcpy(all, tests, sizeof(tests));
 	memcpy(all + NTESTS, front_tests,
 	    front_count * sizeof(front_tests[0]));
-	return _cmocka_run_group_tests("workerrun", all, NTESTS + front_count,
-	    NULL, NULL);
+	memcpy(all + NTESTS + front_count, ends_tests,
+	    ends_count * sizeof(ends_tests[0]));
+	return _cmocka_run_group_tests("workerrun", all, NTESTS + front_count +
+	    ends_count, NULL, NULL);
 }
