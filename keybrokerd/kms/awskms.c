@@ -247,6 +247,7 @@ call(struct kms *k, const char *operation, json_t *j, struct reply *r)
 	char			 region[64], what[128];
 	json_t			*context;
 
+	memset(r, 0, sizeof(*r));
 	if (awskms_region(k, region, sizeof(region)) == -1)
 		return KC_CONFIG;
 	class = awscred_get(k, &c);

@@ -302,6 +302,7 @@ operate(struct kms *k, const char *verb, const char *version, const void *p,
 {
 	json_t	*j;
 
+	memset(r, 0, sizeof(*r));
 	j = json_pack("{s:s,s:s}", "alg", ALGORITHM, "value",
 	    text_b64(p, n, 1));
 	if (j == NULL)

@@ -308,7 +308,7 @@ chunked(struct wire *w, char *buf, size_t have, size_t *len)
 		else if (v == CHUNK_REJECT)
 			return c.reason;
 		else {
-			at = have = 0;
+			at = 0;
 			got = get(w, in, KMS_REPLY_MAX);
 			if (got <= 0)
 				return got == 0 ? "it closed in the middle" :

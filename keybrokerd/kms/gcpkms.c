@@ -63,6 +63,7 @@ call(struct kms *k, const char *verb, json_t *j, struct reply *r)
 	const char		*token, *quota, *base;
 	struct fetch		 f;
 
+	memset(r, 0, sizeof(*r));
 	token = NULL;
 	class = gcptoken_get(k, &token, &quota);
 	if (class != KC_OK)

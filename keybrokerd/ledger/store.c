@@ -139,6 +139,7 @@ count_cold(struct store *s)
 {
 	struct store_row	 r;
 
+	memset(&r, 0, sizeof(r));
 	if (store_each(s, SS_COUNT, ST_VALUE) == -1 ||
 	    store_next(s, SS_COUNT, &r) != 1)
 		return -1;

@@ -122,7 +122,8 @@ inherit_one(struct sources *src, char *item)
 int
 source_inherit(struct sources *src)
 {
-	char	*list, *item;
+	char	*list, *rest, *item;
+	int	 r;
 
 	src->n = 0;
 	if ((list = getenv(FDS_VAR)) == NULL)
@@ -131,10 +132,12 @@ source_inherit(struct sources *src)
 		return -1;
 	unsetenv(FDS_VAR);
 	unsetenv("KEYBROKERD_STAGE");
-	while ((item = strsep(&list, ",")) != NULL)
-		if (*item != '\0' && inherit_one(src, item) == -1)
-			return -1;
-	return 0;
+	for (r = 0, rest = list; r == 0 &&
+	    (item = strsep(&rest, ",")) != NULL;)
+		if (*item != '\0')
+			r = inherit_one(src, item);
+	free(list);
+	return r;
 }
 
 static const struct {
