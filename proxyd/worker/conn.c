@@ -47,6 +47,8 @@ on_client(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	c = arg;
+	if ((what & (EV_READ | EV_CLOSED)) != 0)
+		io_wake(&c->io, (what & EV_CLOSED) != 0);
 	if ((what & EV_READ) != 0)
 		c->readable = 1;
 	if ((what & EV_WRITE) != 0)
@@ -230,6 +232,7 @@ conn_drain(struct conn *c)
 		c->deadline = soon;
 		c->armed = 0;
 	}
+	io_wake(&c->io, 0);
 	c->readable = 1;
 	conn_run(c);
 }

@@ -16,10 +16,13 @@ plain_read(struct io *io, void *buf, size_t size, size_t *n)
 {
 	ssize_t	 r;
 
+	if (io->dry)
+		return IO_READ;
 	do {
 		r = recv(io->fd, buf, size, MSG_DONTWAIT);
 	} while (r == -1 && errno == EINTR);
 	if (r > 0) {
+		io_came(io, r, size);
 		*n = r;
 		return IO_DONE;
 	}
@@ -66,6 +69,25 @@ io_plain(struct io *io, int fd)
 	io->ops = &plain;
 	io->state = NULL;
 	io->ready = 1;
+	io->dry = io->ended = 0;
+}
+
+/*
+ * A read that was not filled took all there was: the next one waits for an
+ * event instead of asking the kernel.  What arrives later makes an event of its
+ * own, but an end may have come in the same one as the last bytes.
+ */
+void
+io_came(struct io *io, size_t n, size_t size)
+{
+	io->dry = n < size && !io->ended;
+}
+
+void
+io_wake(struct io *io, int ended)
+{
+	io->dry = 0;
+	io->ended |= ended;
 }
 
 /* Up to size bytes; *n is set with IO_DONE only, and is not 0. */

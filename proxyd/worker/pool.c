@@ -92,7 +92,7 @@ on_link(evutil_socket_t fd, short what, void *arg)
 	l = arg;
 	if (l->dead)
 		return;
-	if ((what & (EV_READ | EV_CLOSED)) != 0)
+	if ((what & EV_READ) != 0)
 		l->readable = 1;
 	if ((what & EV_WRITE) != 0)
 		l->writable = 1;
@@ -102,6 +102,31 @@ on_link(evutil_socket_t fd, short what, void *arg)
 		conn_run(c);
 	} else if (!quiet(l))
 		pool_kill(l);
+	pool_watch(l);
+}
+
+/*
+ * Level-triggered: bytes, an end or an error are told until they are taken.
+ * Where bytes must wait nothing is asked for, and room is asked for only when
+ * there was none, since each read of the other side makes some.
+ */
+void
+pool_watch(struct wlink *l)
+{
+	short	 want;
+
+	want = (l->readable ? 0 : EV_READ) | (l->writable ? 0 : EV_WRITE);
+	if (l->dead || want == l->watched)
+		return;
+	if (l->watched != 0)
+		event_del(&l->ev);
+	l->watched = want;
+	if (want == 0)
+		return;
+	event_assign(&l->ev, l->worker->base, l->fd, want | EV_PERSIST,
+	    on_link, l);
+	if (event_add(&l->ev, NULL) == -1)
+		fatalx("event_add of a link");
 }
 
 static struct wlink *
@@ -118,9 +143,9 @@ link_make(struct worker *w, int fd, uint32_t id, uint16_t provider)
 	l->provider = provider;
 	l->writable = 1;
 	l->since = poll_now();
-	if (event_assign(&l->ev, w->base, fd, EV_READ | EV_WRITE | EV_CLOSED |
-	    EV_ET | EV_PERSIST, on_link, l) == -1 ||
-	    event_add(&l->ev, NULL) == -1) {
+	l->watched = EV_READ;
+	if (event_assign(&l->ev, w->base, fd, EV_READ | EV_PERSIST, on_link,
+	    l) == -1 || event_add(&l->ev, NULL) == -1) {
 		free(l);
 		return NULL;
 	}
@@ -265,6 +290,7 @@ pool_idle(struct wlink *l)
 	(void)pool_slim(l);
 	if (!quiet(l))
 		pool_kill(l);
+	pool_watch(l);
 }
 
 /* Closed now, freed at the end of the turn. */

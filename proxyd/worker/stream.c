@@ -130,7 +130,7 @@ send_body(struct conn *c)
 	} while (!k->ended && k->link->writable);
 }
 
-/* 1 bytes, 0 nothing now, -1 ended. */
+/* 1 bytes, 0 nothing now, -1 ended.  A read that was not filled took all. */
 static int
 pull(struct wlink *l)
 {
@@ -146,6 +146,7 @@ pull(struct wlink *l)
 	} while (n == -1 && errno == EINTR);
 	if (n > 0) {
 		link_got(l->in, n);
+		l->readable = (size_t)n == room;
 		return 1;
 	}
 	if (n == -1 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
@@ -214,7 +215,9 @@ read_frames(struct conn *c, struct wlink *l)
 			return;
 		}
 	}
-	event_active(&l->ev, EV_READ, 1);
+	/* What is left is told of again, after the others had their turn. */
+	if (take_frames(c))
+		l->readable = 0;
 }
 
 static void
@@ -234,17 +237,20 @@ read_answer(struct conn *c)
 void
 stream_run(struct conn *c)
 {
+	struct wlink	*l;
 	struct call	*k;
 
 	k = c->call;
 	if (k == NULL || k->link == NULL)
 		return;
+	l = k->link;
 	if (stream_maysend(c))
 		send_body(c);
 	if (k->ended && k->allowed)
 		intake_forget(k);
 	if (c->state == C_SENT || c->state == C_RELAY)
 		read_answer(c);
+	pool_watch(l);	/* freed not before the end of the turn */
 }
 
 /* Gives the link back, or closes it where the egress may be in the middle. */

@@ -180,11 +180,15 @@ on_read(struct tls *tls, void *buf, size_t size, void *arg)
 
 	(void)tls;
 	io = arg;
+	if (io->dry)
+		return TLS_WANT_POLLIN;
 	do {
 		r = recv(io->fd, buf, size, MSG_DONTWAIT);
 	} while (r == -1 && errno == EINTR);
 	if (r == -1 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		return TLS_WANT_POLLIN;
+	if (r > 0)
+		io_came(io, (size_t)r, size);
 	return r;
 }
 
@@ -321,6 +325,6 @@ tlsio_accept(struct io *io, int fd, struct worker *w, uint8_t number)
 	io->fd = fd;
 	io->ops = &ops;
 	io->state = t;
-	io->ready = 0;
+	io->ready = io->dry = io->ended = 0;
 	return 0;
 }

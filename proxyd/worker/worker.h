@@ -75,6 +75,8 @@ struct io {
 	const struct io_ops *ops;
 	void		*state;		/* TLS: its context */
 	int		 ready;		/* no handshake is under way */
+	int		 dry;		/* all that had come was read */
+	int		 ended;		/* the peer sends no more: never dry */
 };
 
 void		 io_plain(struct io *, int fd);
@@ -82,6 +84,10 @@ enum io_want	 io_read(struct io *, void *, size_t, size_t *);
 enum io_want	 io_write(struct io *, const void *, size_t, size_t *);
 /* Nothing follows from our side, in order; the rest of the input is read. */
 void		 io_shut(struct io *);
+/* There may be input again; ended: its end, too, is here or on its way. */
+void		 io_wake(struct io *, int ended);
+/* What both tables read with: n bytes of at most size came. */
+void		 io_came(struct io *, size_t n, size_t size);
 void		 io_close(struct io *);
 
 /* ---- wbuf.c: a byte queue; out of memory is sticky ------------------------- */
@@ -262,6 +268,7 @@ struct wlink {
 	uint64_t	 last;		/* greatest call number used on it */
 	uint64_t	 since;		/* idle since */
 	int		 readable, writable, dead;
+	short		 watched;	/* what ev waits for */
 	struct wbuf	 out;
 	struct linkr	*in;		/* NULL: nothing of a frame is here */
 };
@@ -562,6 +569,8 @@ struct linkr *pool_reader(struct wlink *);
  * -1: it is lost, out of memory. */
 int	 pool_slim(struct wlink *);
 void	 pool_idle(struct wlink *);	/* after a complete exchange */
+/* Its event waits for what readable and writable do not say already. */
+void	 pool_watch(struct wlink *);
 void	 pool_kill(struct wlink *);
 void	 pool_free(struct wlink *);
 void	 pool_sweep(struct worker *, uint64_t now);
