@@ -283,6 +283,9 @@ void	 lane_disconnect(struct lane *, int end, const char *text);
 /* Frames to the worker. */
 void	 lane_frame(struct lane *, enum link_type, const void *, size_t);
 void	 lane_flush(struct lane *);
+/* Frames of the worker: its socket is readable; a buffer that is empty goes. */
+void	 lane_readable(int, short, void *);
+void	 lane_slim(struct lane *);
 /* Takes frames that wait, sends what may leave. */
 void	 lane_pump(struct lane *);
 /* Sets the timer for whatever is due next. */
@@ -322,6 +325,8 @@ struct exchange {
 struct exchange *exchange_new(const struct release *, struct mask_key *);
 /* OPEN and RELEASE met: checks, then starts once there is a connection. */
 void	 exchange_match(struct lane *);
+/* The connection spoke or ended before the request: another, or start. */
+void	 exchange_look(struct lane *);
 /* The connection is up, or could not be had. */
 void	 exchange_start(struct lane *);
 void	 exchange_nocon(struct lane *, int end, const char *text);

@@ -248,27 +248,37 @@ build(struct lane *l, struct exchange *x)
 	return secret_resize(x->head, len + n);
 }
 
+/* Was the connection closed while it was idle?  Then there is another soon. */
+static int
+is_stale(struct lane *l)
+{
+	uint8_t	 byte;
+	size_t	 n;
+
+	if (upstream_quiet(l->up) || upstream_recv(l->up, &byte, sizeof(byte),
+	    &n) == UPSTREAM_AGAIN)
+		return 0;
+	lane_disconnect(l, END_OK, "closed while idle");
+	if (++l->x->retried >= TRIES)
+		exchange_nocon(l, END_CONNECT,
+		    "every connection was closed at once");
+	else
+		lane_connect(l);
+	return 1;
+}
+
 void
 exchange_start(struct lane *l)
 {
 	struct exchange	*x;
-	uint8_t		 byte;
-	size_t		 n;
 
 	x = l->x;
 	if (x->parked)
 		return;
-	if (upstream_recv(l->up, &byte, sizeof(byte), &n) != UPSTREAM_AGAIN) {
-		lane_disconnect(l, END_OK, "closed while idle");
-		if (++x->retried >= TRIES)
-			exchange_nocon(l, END_CONNECT,
-			    "every connection was closed at once");
-		else
-			lane_connect(l);
-		return;
-	}
 	/* No secret memory for a call whose body does not come. */
 	if (!l->tail.ok && tail_may(&l->tail) == 0)
+		return;
+	if (is_stale(l))
 		return;
 	if (build(l, x) == -1) {
 		fail(l, END_FRAMING, CLOSER_EGRESS, 502,
@@ -276,6 +286,13 @@ exchange_start(struct lane *l)
 		return;
 	}
 	x->started = 1;
+}
+
+void
+exchange_look(struct lane *l)
+{
+	if (!is_stale(l))
+		exchange_start(l);
 }
 
 /* ---- request ----------------------------------------------------------- */
@@ -604,8 +621,8 @@ exchange_recv(struct lane *l)
 			x->first_at = x->last_at;
 		if (consume(l, in, n))
 			return;
-		/* A record fits, so a short read leaves nothing behind. */
-		if (n < sizeof(in))
+		/* A record fits, so a short read took all of its one. */
+		if (n < sizeof(in) && !upstream_pending(l->up))
 			break;
 	}
 	upstream_want(l->up, !x->stalled, x->again > 0 && !x->sendfail);

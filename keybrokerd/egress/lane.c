@@ -25,7 +25,6 @@ static struct lanes	 table[BUCKETS];
 static struct lanes	 graves;
 static size_t		 nlinks;	/* lanes with a descriptor */
 
-static void	on_readable(int, short, void *);
 static void	on_writable(int, short, void *);
 static void	on_timer(int, short, void *);
 
@@ -63,7 +62,8 @@ lane_new(uint32_t id, uint64_t instance, int fd)
 	l->fd = fd;
 	nlinks++;
 	l->armed = UINT64_MAX;
-	l->readable = egress_event(fd, EV_READ | EV_PERSIST, on_readable, l);
+	l->readable = egress_event(fd, EV_READ | EV_PERSIST, lane_readable,
+	    l);
 	l->writable = egress_event(fd, EV_WRITE, on_writable, l);
 	l->timer = egress_event(-1, 0, on_timer, l);
 	event_add(l->readable, NULL);
@@ -348,18 +348,7 @@ frames(struct lane *l)
 		if (l->dead)
 			return 0;
 	}
-	return l->in != NULL;
-}
-
-/* A link that waits for its next call keeps no buffer. */
-static void
-slim(struct lane *l)
-{
-	if (l->in != NULL && l->body != BODY_OPEN &&
-	    l->in->have == l->in->used) {
-		free(l->in);
-		l->in = NULL;
-	}
+	return is_full(l);
 }
 
 void
@@ -383,40 +372,8 @@ lane_pump(struct lane *l)
 	else if (!blocked && l->paused)
 		event_add(l->readable, NULL);
 	l->paused = blocked;
-	slim(l);
+	lane_slim(l);
 	lane_arm(l);
-}
-
-static void
-on_readable(int fd, short what, void *arg)
-{
-	struct lane	*l;
-	uint8_t		*p;
-	size_t		 room;
-	ssize_t		 n;
-
-	(void)what;
-	l = arg;
-	if (l->in == NULL) {
-		l->in = malloc(sizeof(*l->in));
-		if (l->in == NULL)
-			fatalx("out of memory");
-		link_reset(l->in);
-	}
-	p = link_room(l->in, &room);
-	if (room > 0) {
-		n = read(fd, p, room);
-		if (n == -1 && (errno == EAGAIN || errno == EINTR)) {
-			slim(l);
-			return;
-		}
-		if (n <= 0) {
-			lane_close(l, "the worker closed its link");
-			return;
-		}
-		link_got(l->in, (size_t)n);
-	}
-	lane_pump(l);
 }
 
 /* ---- frames to the worker ---------------------------------------------- */
@@ -551,7 +508,7 @@ on_ready(void *arg, int writable)
 		return;
 	}
 	if (is_live(l) && !l->x->parked) {
-		exchange_start(l);	/* looks, and counts its attempts */
+		exchange_look(l);	/* counts its attempts */
 		if (!l->dead)
 			lane_pump(l);
 		return;

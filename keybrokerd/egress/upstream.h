@@ -55,6 +55,11 @@ enum upstream_io upstream_send(struct upstream *, const void *, size_t,
 	    size_t *sent);
 enum upstream_io upstream_recv(struct upstream *, void *, size_t,
 	    size_t *got);
+/* Input waits that no event will tell of: upstream_recv again. */
+int	 upstream_pending(const struct upstream *);
+/* A look only: nothing has come, and the end has not.  0: upstream_recv says
+ * what it is. */
+int	 upstream_quiet(const struct upstream *);
 /* Watch for reading and writing; once it is open. */
 void	 upstream_want(struct upstream *, int reading, int writing);
 /* Call ready again although the descriptor may show nothing. */

@@ -11,6 +11,9 @@
  * X6).  Handles stay in the multi: taking one out closes its socket.
  */
 
+#include <sys/socket.h>
+
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +32,7 @@
 
 struct upstream {
 	CURL			*easy;
+	SSL			*ssl;		/* once it is open; libcurl's */
 	struct curl_slist	*names;
 	int			 fd, given, open;
 	struct event		*event;
@@ -102,6 +106,8 @@ dress(CURL *easy, void *ctx, void *arg)
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS |
 	    SSL_MODE_ENABLE_PARTIAL_WRITE |
 	    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	/* A record's head and the rest of it in one read. */
+	SSL_CTX_set_read_ahead(ctx, 1);
 	SSL_CTX_set1_cert_store(ctx, store);
 	return CURLE_OK;
 }
@@ -190,6 +196,18 @@ class_of(CURLcode code)
 	}
 }
 
+/* The session behind a handle, or NULL. */
+static SSL *
+session(CURL *easy)
+{
+	struct curl_tlssessioninfo	*info;
+
+	if (curl_easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &info) != CURLE_OK ||
+	    info == NULL || info->backend != CURLSSLBACKEND_OPENSSL)
+		return NULL;
+	return info->internals;
+}
+
 /* Tells the owners of handles that are open now, or never will be. */
 static void
 finished(void)
@@ -212,6 +230,7 @@ finished(void)
 		end = class_of(code);
 		if (end == END_OK) {
 			u->open = 1;
+			u->ssl = session(u->easy);
 			u->events = 0;
 			watch(u, EV_READ);
 		}
@@ -459,13 +478,24 @@ upstream_send(struct upstream *u, const void *p, size_t n, size_t *sent)
 static void
 slim(struct upstream *u)
 {
-	struct curl_tlssessioninfo	*info;
+	if (SSL_free_buffers != NULL && u->ssl != NULL)
+		(void)SSL_free_buffers(u->ssl);
+}
 
-	if (SSL_free_buffers == NULL || curl_easy_getinfo(u->easy,
-	    CURLINFO_TLS_SSL_PTR, &info) != CURLE_OK || info == NULL ||
-	    info->backend != CURLSSLBACKEND_OPENSSL || info->internals == NULL)
-		return;
-	(void)SSL_free_buffers(info->internals);
+int
+upstream_pending(const struct upstream *u)
+{
+	return u->ssl != NULL && SSL_has_pending(u->ssl);
+}
+
+int
+upstream_quiet(const struct upstream *u)
+{
+	uint8_t	 byte;
+
+	return !upstream_pending(u) && recv(u->fd, &byte, sizeof(byte),
+	    MSG_PEEK | MSG_DONTWAIT) == -1 &&
+	    (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
 enum upstream_io
