@@ -200,6 +200,9 @@ messages() {
 	    -H 'anthropic-version: 2023-06-01' -H 'Content-Type: application/json' "$@" \
 	    -d "{\"model\":\"$m\",\"max_tokens\":64,\"messages\":[{\"role\":\"user\",\"content\":\"$t\"}]}"
 }
+# hang_up PID...: ends calls in the background; $! of one is the shell about its
+# curl, and both go.
+hang_up() { for h in "$@"; do pkill -P "$h"; kill "$h"; wait "$h"; done 2>/dev/null; }
 # status code only
 code() { "$@" -o /dev/null -w '%{http_code}'; }
 verify() { "$OUT/bin/auditverify" "$@"; }

@@ -26,24 +26,35 @@ leave() {
 trap leave EXIT
 echo 0 > $vm || skip_all "writeback cannot be switched off here"
 
+answered() { [ "$(grep -c '^200 ' "$LOAD_OUT")" -ge "$1" ]; }
+stand() {
+	for p in "$@"; do
+		case $(sed -n 's/^State:[[:space:]]*//p' "/proc/$p/status" 2>/dev/null) in
+		T*|Z*|'') ;;
+		*) return 1 ;;
+		esac
+	done
+}
 # campaign CUTS: copies $D/cut.N, what was answered before each $D/acked.N
 campaign() {
 	rm -f "$D"/cut.* "$D"/acked.* "$D/ctl.sock" "$D/vault.key"
 	truncate -s 0 "$D/image"; truncate -s 64M "$D/image"
 	mkfs.ext4 -q -F -m 0 "$D/image" || exit 1
-	mkdir -p "$D/state"; mount -o loop "$D/image" "$D/state" ||
+	mkdir -p "$D/state"; mount -o loop,commit=3600 "$D/image" "$D/state" ||
 	    skip_all "loop mounts do not work here"
 	chmod 711 "$D/state"
 	PORT=$(free_port); gw_start
 	LOAD_OUT=$D/load; export LOAD_OUT; : > "$LOAD_OUT"
 	perl regress/scenario/load.pl "$PORT" "$K" 16 36000 gpt-4o-mini & load=$!
-	sleep 1
+	soon 60 answered 100
 	i=0
 	while [ $i -lt "$1" ]; do
 		i=$((i + 1))
 		perl -e 'select undef, undef, undef, 0.02 + rand 0.4'
 		tree=$(gw_tree)
 		kill -STOP $tree
+		# A flush under way ends before its process stands.
+		soon 60 stand $tree || ok 1 "cut $i: the gateway does not stand"
 		sleep 0.05	# answers on their way arrive
 		awk '$1 == 200 { print $2 }' "$LOAD_OUT" | sort -u > "$D/acked.$i"
 		cp --sparse=always "$D/image" "$D/cut.$i"
@@ -51,7 +62,7 @@ campaign() {
 	done
 	pkill -P $load; kill $load; wait $load 2>/dev/null; load=
 	gw_stop
-	umount "$D/state"
+	soon 30 umount "$D/state"
 }
 # One copy: $D/verdict is empty if all is well.
 judge() {
@@ -63,7 +74,7 @@ judge() {
 		start_there
 		look "$1" "after a start"
 	fi
-	umount "$D/cut/state"
+	soon 30 umount "$D/cut/state"
 }
 look() {
 	verify -l "$D/cut/state" > "$D/list" 2>&1
@@ -78,10 +89,7 @@ start_there() {
 	rm -f "$D/ctl.sock"; gw_config
 	OPENAI_API_KEY=$OKEY "$OUT/sbin/proxyd" -d -c "$D/conf" -s "$D/cut/state" >> "$D/log" 2>&1 &
 	there=$!
-	for _ in $(seq 200); do
-		curl -sf -o /dev/null "http://127.0.0.1:$PORT/health/startup" && break
-		sleep 0.05
-	done
+	soon 60 curl -sf -o /dev/null "http://127.0.0.1:$PORT/health/startup"
 	[ "$(code chat gpt-4o-mini there)" = 200 ] ||
 	    echo "the gateway does not serve on it" >> "$D/verdict"
 	kill $there; wait $there || echo "and does not stop cleanly" >> "$D/verdict"

@@ -12,7 +12,8 @@ load() {	# N: calls one after the other, failures into a file
 	done
 }
 : > "$D/failed"
-(chat_stream mode-drip-40-100 hi > "$D/stream") & sp=$!
+chat_stream mode-drip-60-100 hi --max-time 120 > "$D/stream" & sp=$!
+soon 30 [ -s "$D/stream" ]
 load 150 & l1=$!
 load 150 & l2=$!
 for _ in 1 2 3 4 5; do kill -HUP "$gw_pid"; sleep 0.6; done
@@ -21,14 +22,15 @@ is "$(wc -l < "$D/failed" | tr -d ' ')" 0 "300 calls through 5 reloads: none fai
 wait $sp
 like "$(cat "$D/stream")" '^data: \[DONE\]' "a stream begun before finishes"
 sed -i 's/^workers.*/workers 99/' "$D/conf/proxyd.conf"
-kill -HUP "$gw_pid"; sleep 0.5
+kill -HUP "$gw_pid"
+soon 30 has "$D/log" 'proxyd.conf:[0-9]+: workers'
 like "$(cat "$D/log")" 'proxyd.conf:[0-9]+: workers' "a bad file is named"
 is "$(code chat gpt-4o-mini hi)" 200 "and changes nothing"
 sed -i 's/^workers.*/workers 2/' "$D/conf/proxyd.conf"
 echo 'model "fresh-*" openai' >> "$D/conf/keybrokerd.conf"
 is "$(code chat fresh-model hi)" 404 "a model that no row has"
 ctl reload; is $? 0 "proxyctl reload"
-sleep 1.5
+soon 30 serves 200 fresh-model
 is "$(code chat fresh-model hi)" 200 "after the reload its row serves"
 gw_stop
 is "$gw_status" 0 "clean stop"

@@ -14,17 +14,17 @@ OKEY= EXTRA_K="secrets directory \"$S\""
 provider_start -K "$D/keys"
 gw_start
 LOAD_OUT=$D/load; export LOAD_OUT; : > "$LOAD_OUT"
-perl regress/scenario/load.pl "$PORT" "$K" "$conc" 600 gpt-4o-mini & load=$!
-sleep 0.5
+perl regress/scenario/load.pl "$PORT" "$K" "$conc" 36000 gpt-4o-mini & load=$!
+soon 30 [ -s "$LOAD_OUT" ]
 t0=$(date +%s%3N) unseen=0 worst=0
 for i in $(seq "$n"); do
 	accept "$((i - 1))" "$i"		# both, while the new one goes round
 	if [ $((i % 20)) = 1 ]; then
-		chat_stream mode-drip-40-20 x > "$D/stream.$i" & streams="${streams:-} $!"
-		sleep 0.15
+		chat_stream mode-drip-40-20 x --max-time 120 > "$D/stream.$i" & streams="${streams:-} $!"
+		soon 30 [ -s "$D/stream.$i" ]
 	fi
 	a=$(date +%s%3N); put "$i"
-	for _ in $(seq 250); do
+	for _ in $(seq 1500); do
 		grep -q "$(key "$i")\"" "$D/provider.log" && break
 		sleep 0.02
 	done

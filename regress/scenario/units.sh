@@ -75,7 +75,8 @@ if command -v systemd-analyze >/dev/null 2>&1 &&
 	chat_stream gpt-4o-mini hello > /dev/null
 	proxyd=$(role_pid proxyd)
 	kill -HUP "$proxyd"
-	sleep 2
+	soon 60 has "$D/log" 'configuration read again'
+	sleep 1
 	like "$(chat gpt-4o-mini hello)" content "traced through a call and a reload"
 	ctl status > /dev/null
 	kill "$proxyd"; wait "$gw_pid"; gw_pid=

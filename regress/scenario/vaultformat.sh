@@ -14,13 +14,16 @@ OKEY=
 gw_start
 planted=sk-planted-$(random_word)
 printf '%s\n' "$planted" | ctl secret set OPENAI_API_KEY > /dev/null
-for _ in $(seq 50); do [ "$(code chat gpt-4o-mini hi)" = 200 ] && break; sleep 0.1; done
+soon 30 serves 200
 is "$(code chat gpt-4o-mini hi)" 200 "a stored key serves"
 like "$(cat "$D/provider.log")" "$planted" "and is the one the provider saw"
 printf 'spare-%s\n' "$planted" | ctl secret set SPARE_VALUE > /dev/null; ok $? "a value that no provider uses is stored"
 db=$D/state/ledger/ledger.db
 hex=$(printf %s "$planted" | od -An -tx1 | tr -d ' \n')
-mkdir "$D/copy"; cp "$db"* "$D/copy/"	# the ledger holds its lock
+# The ledger holds its lock, and stands while its files are copied.
+l=$(role_pid ledger); kill -STOP "$l"; soon 30 has "/proc/$l/status" '^State:.T'
+mkdir "$D/copy"; cp "$db"* "$D/copy/"
+kill -CONT "$l"
 python3 "$py" "$D/vault.key" "$D/copy/ledger.db" > "$D/out" 2> "$D/err"
 ok $? "Python opens the database of the running gateway"
 sed 's/^/# /' "$D/err"

@@ -76,8 +76,11 @@ gw_spawn; gw_wait
 new_vault_key
 rotate > /dev/null
 fourth=$(kid)
+tree=$(gw_tree)
 kill -9 "$gw_pid"; wait "$gw_pid" 2>/dev/null; gw_pid=
-sleep 1
+# A zombie is gone.
+gone() { ! cat $(printf '/proc/%s/stat ' $tree) 2>/dev/null | grep -qv ') Z '; }
+soon 30 gone; ok $? "kill -9: no process is left"
 gw_spawn; gw_wait; ok $? "starts after kill -9"
 is "$(kid)" "$fourth" "with the key of the rotation"
 is "$(works "$K")" 200 "the developer key works"
