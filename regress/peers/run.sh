@@ -61,7 +61,4 @@ want imds bin/ec2-metadata-mock gopeer imds \
 want helm go/helm/.done sh "$top/regress/peers/helmtools.sh" go/helm
 PEERS=$P
 export PEERS
-prove --exec 'sh regress/exec.sh' regress/peers/*.t.sh > "$P/last" 2>&1
-r=$?
-cat "$P/last"
-exit $r
+REGRESS_LAST=$P/last exec sh regress/run.sh regress/peers/*.t.sh
