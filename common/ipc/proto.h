@@ -371,10 +371,12 @@ enum proto_drain { DRAIN_STOP, DRAIN_REPLACED };
  *		  when the old one ends, role}
  *  AUDIT_LIST		str agent, str type, str action, u64 since wall ms, u64
  *		  from (only entries from this index on), u32 limit, u64 cursor
- *		  (0, or only older ones), u8 oldest first
+ *		  (0, or only older ones), u8 oldest first, str session (as a
+ *		  client said it, or the 64 digits of the log; empty = any), u8
+ *		  of a task: no entry names one, so none fits
  *		  -> rows {index, ISO, type, agent, key_id, action, request id,
  *		  model, provider, status, reason, tokens in, tokens out,
- *		  object, actor, hash}; end {cursor, oldest index: 0}; a page may
+ *		  object, actor, hash, session}; end {cursor, oldest index: 0}; a page may
  *		  have less rows than the limit and a cursor all the same
  *  AUDIT_VERIFY	- -> row {verified, events, intact, pending, root hex,
  *		  held in memory since index, exported entries verified, their
@@ -530,8 +532,8 @@ enum proto_drain { DRAIN_STOP, DRAIN_REPLACED };
  *		first, u64 since wall ms, str type (empty = all)
  *		one bundle at most is looked at: the first or the last of them
  * ROW		u32 cookie, u64 index, str public id of the key that its intent
- *		names ("" none), blob entry as it was signed (empty: longer than
- *		a message)
+ *		names ("" none), blob session of that intent (empty none), blob
+ *		entry as it was signed (empty: longer than a message)
  * QUERIED	u32 cookie, u64 first, u64 end: what is left of the range; u8 ok,
  *		str why not
  * CHECK	u32 cookie, raw[32] pin: verify the exported log from its start

@@ -11,7 +11,7 @@
 #include "keybrokerd/broker/broker.h"
 #include "keybrokerd/broker/role.h"
 
-#define ADMIN_FIELDS	16		/* most strings in a row */
+#define ADMIN_FIELDS	17		/* most strings in a row */
 #define ADMIN_FIELD	1024		/* a text of a request, with NUL */
 #define ADMIN_REFUSED	16		/* generations in quarantine */
 #define ADMIN_LIST	(192 * 1024)	/* bytes of rows in one answer */
@@ -31,12 +31,20 @@ struct probe {
 };
 
 /* What is asked of the log; "" and 0: all. */
+/* What export says of the intent that an entry follows. */
+struct audit_intent {
+	char		 key[32];	/* public id, "" none */
+	const uint8_t	*session;	/* AUDIT_SESSION bytes, or NULL */
+};
+
 struct audit_filter {
 	char		 agent[ADMIN_FIELD], type[ADMIN_FIELD];
 	char		 action[ADMIN_FIELD];
 	uint64_t	 since;		/* wall ms */
 	uint64_t	 from;		/* the lowest index that is wanted */
 	uint8_t		 oldest;	/* first */
+	uint8_t		 bysession, session[AUDIT_SESSION];
+	uint8_t		 none;		/* a task: no entry fits */
 };
 
 #define TRAIL_ASKS	8
@@ -203,7 +211,7 @@ void		 admin_audit_verify(struct admin_ask *);
  */
 int		 admin_audit_line(struct admin_ask *,
 		    const struct audit_filter *, const uint8_t *, size_t,
-		    const char *key, struct admin_line *);
+		    const struct audit_intent *, struct admin_line *);
 
 /* trail.c: answered from memory, or once export has answered */
 void		 trail_list(struct admin_ask *, const struct audit_filter *,

@@ -20,7 +20,8 @@ struct view {
 	struct entry	 e;
 	const uint8_t	*buf;
 	size_t		 len;
-	const char	*intentkey;	/* as export says; NULL: look */
+	const struct audit_intent *intent;	/* NULL: look */
+	const uint8_t	*session;	/* of the call; NULL none */
 	char		 type[48];
 	char		 key[KEY_DKID + 1];
 	const struct agent *agent;
@@ -60,7 +61,20 @@ sub(const struct entry *e, unsigned int key, unsigned int s, char *out,
 		text(out, size, p, len);
 }
 
-/* Key and agent of the caller; those of the intent for what follows one. */
+static const uint8_t *
+session(const struct entry *e)
+{
+	const uint8_t	*p;
+	size_t		 len;
+
+	return entry_sub_bytes(e, EK_CLIENT, ES_CLIENT_SESSION, &p, &len) == 0 &&
+	    len == AUDIT_SESSION ? p : NULL;
+}
+
+/*
+ * Key and agent of the caller, and the session; those of the intent for what
+ * follows one.
+ */
 static void
 who(struct admin_ask *a, struct view *v)
 {
@@ -73,10 +87,11 @@ who(struct admin_ask *a, struct view *v)
 	size_t		 len;
 
 	e = &v->e;
-	if (v->intentkey == NULL &&
+	if (v->intent == NULL &&
 	    entry_get_uint(e, EK_INTENT, &index) == 0 &&
 	    take(a, index, &intent, &buf, &len) == 0)
 		e = &intent;
+	v->session = session(e);
 	sub(e, EK_CHANGE, ES_CHANGE_OWNER, v->agentid, sizeof(v->agentid));
 	sub(e, EK_CHANGE, ES_CHANGE_KIND, id, sizeof(id));
 	if (strcmp(id, "agent") == 0)
@@ -87,9 +102,11 @@ who(struct admin_ask *a, struct view *v)
 		return;
 	}
 	sub(e, EK_CALLER, ES_CALLER_KEY, id, sizeof(id));
-	if (v->intentkey != NULL && entry_get_uint(&v->e, EK_INTENT,
-	    &index) == 0)
-		strlcpy(id, v->intentkey, sizeof(id));
+	if (v->intent != NULL && entry_get_uint(&v->e, EK_INTENT,
+	    &index) == 0) {
+		strlcpy(id, v->intent->key, sizeof(id));
+		v->session = v->intent->session;
+	}
 	k = key_find(a->b->keys, id, strlen(id));
 	if (k == NULL)
 		return;
@@ -123,12 +140,16 @@ fits(struct admin_ask *a, const struct audit_filter *f, struct view *v)
 	if (f->type[0] != '\0' && strcmp(f->type, v->type) != 0)
 		return 0;
 	v->agent = NULL;
+	v->session = NULL;
 	v->key[0] = v->agentid[0] = '\0';
 	who(a, v);
 	action(v);
 	if (f->agent[0] != '\0' && strcmp(f->agent, v->agentid) != 0)
 		return 0;
 	if (f->action[0] != '\0' && strcmp(f->action, v->action) != 0)
+		return 0;
+	if (f->bysession && (v->session == NULL ||
+	    memcmp(v->session, f->session, AUDIT_SESSION) != 0))
 		return 0;
 	return a->right == ROLE_ALL || (v->agent != NULL &&
 	    admin_sees(a, v->agent));
@@ -220,12 +241,16 @@ line(const struct view *v, struct admin_line *l)
 	sub(e, EK_CHANGE, ES_CHANGE_ACTOR, l->t[14], sizeof(l->t[14]));
 	chain_leaf(v->buf, v->len, leaf);
 	hex_field(l, 15, "", leaf, sizeof(leaf));
-	l->n = 16;
+	l->f[16] = "";
+	if (v->session != NULL)
+		hex_field(l, 16, "", v->session, AUDIT_SESSION);
+	l->n = 17;
 }
 
 int
 admin_audit_line(struct admin_ask *a, const struct audit_filter *f,
-    const uint8_t *p, size_t len, const char *key, struct admin_line *l)
+    const uint8_t *p, size_t len, const struct audit_intent *in,
+    struct admin_line *l)
 {
 	static struct view	 v;
 
@@ -233,11 +258,21 @@ admin_audit_line(struct admin_ask *a, const struct audit_filter *f,
 		return 0;
 	v.buf = p;
 	v.len = len;
-	v.intentkey = key;
+	v.intent = in;
 	if (!fits(a, f, &v))
 		return 0;
 	line(&v, l);
 	return 1;
+}
+
+/* An id as a client said it, or what the log shows for one. */
+static void
+by_session(struct broker *b, const char *id, struct audit_filter *f)
+{
+	f->bysession = id[0] != '\0';
+	if (strlen(id) != 2 * AUDIT_SESSION || hex_decode(f->session,
+	    sizeof(f->session), id, 2 * AUDIT_SESSION) != AUDIT_SESSION)
+		audit_session(b, KEY_ORG, id, f->session);
 }
 
 void
@@ -245,6 +280,7 @@ admin_audit_list(struct admin_ask *a)
 {
 	struct admin_page	 page;
 	struct audit_filter	 f;
+	char			 id[ADMIN_FIELD];
 
 	msg_get_str(a->m, f.agent, sizeof(f.agent));
 	msg_get_str(a->m, f.type, sizeof(f.type));
@@ -254,9 +290,12 @@ admin_audit_list(struct admin_ask *a)
 	page.limit = msg_get_u32(a->m);
 	page.cursor = msg_get_u64(a->m);
 	f.oldest = msg_get_u8(a->m);
+	msg_get_str(a->m, id, sizeof(id));
+	f.none = msg_get_u8(a->m);
 	if (!admin_parsed(a) || (f.agent[0] != '\0' &&
 	    a->right != ROLE_ALL && admin_agent_seen(a, f.agent) == NULL))
 		return;
+	by_session(a->b, id, &f);
 	trail_list(a, &f, &page);
 }
 

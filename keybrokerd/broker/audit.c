@@ -135,6 +135,13 @@ pseudonym(struct broker *b, const char *what, uint32_t org, const char *s,
 }
 
 void
+audit_session(struct broker *b, uint32_t org, const char *id,
+    uint8_t out[AUDIT_SESSION])
+{
+	pseudonym(b, "session", org, id, out);
+}
+
+void
 audit_principal(struct broker *b, struct entry_w *w, const char *key,
     uint32_t org)
 {
@@ -302,14 +309,15 @@ audit_request(struct entry_w *w, const struct ask *a, const char *route)
 static void
 client(struct broker *b, struct entry_w *w, const struct call *c)
 {
-	uint8_t	 session[32];
+	uint8_t	 session[AUDIT_SESSION];
 
 	entry_map(w, EK_CLIENT);
 	text(w, ES_CLIENT_ADDR, c->ask.source);
 	entry_put_uint(w, ES_CLIENT_FLAGS, c->ask.flags);
 	if (c->ask.session[0] != '\0') {
-		pseudonym(b, "session", c->org, c->ask.session, session);
-		entry_put_bytes(w, ES_CLIENT_SESSION, session, 32);
+		audit_session(b, c->org, c->ask.session, session);
+		entry_put_bytes(w, ES_CLIENT_SESSION, session,
+		    sizeof(session));
 	}
 	entry_close(w);
 }

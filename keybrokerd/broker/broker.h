@@ -281,6 +281,11 @@ struct entry_w	*audit_begin_admin(struct broker *, const char *what);
 /* Appends to the batch; fatal if the entry is not valid: our bug. */
 uint64_t	 audit_end(struct broker *);
 /* EK_PRINCIPAL: pseudonym of the key's public id in its organisation. */
+#define AUDIT_SESSION	32	/* bytes */
+
+/* What the log holds of a session id that a client claimed. */
+void		 audit_session(struct broker *, uint32_t org, const char *id,
+		    uint8_t out[AUDIT_SESSION]);
 void		 audit_principal(struct broker *, struct entry_w *,
 		    const char *key, uint32_t org);
 void		 audit_org(struct entry_w *, uint32_t org);

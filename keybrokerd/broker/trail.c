@@ -132,12 +132,12 @@ over(struct admin_ask *a, struct trail_ask *t, int more)
 /* An entry in its turn.  0: the page is full, and it is not on it. */
 static int
 show(struct admin_ask *a, struct trail_ask *t, uint64_t index,
-    const uint8_t *p, size_t len, const char *key)
+    const uint8_t *p, size_t len, const struct audit_intent *in)
 {
 	struct admin_line	 l;
 	size_t			 bytes;
 
-	if (admin_audit_line(a, &t->f, p, len, key, &l)) {
+	if (admin_audit_line(a, &t->f, p, len, in, &l)) {
 		bytes = admin_line_bytes(&l);
 		if (t->bytes + bytes > ADMIN_LIST ||
 		    (t->limit != 0 && t->n == t->limit))
@@ -221,7 +221,10 @@ trail_list(struct admin_ask *a, const struct audit_filter *f,
 		t->at = f->from;
 	if (!f->oldest && (t->at == 0 || t->at > hi))
 		t->at = hi;
-	walk(a, t);
+	if (f->none)
+		over(a, t, 0);
+	else
+		walk(a, t);
 }
 
 /* ---- what export says ---------------------------------------------------- */
@@ -241,16 +244,19 @@ on_row(struct broker *b, struct msgr *m, struct outbox *o)
 {
 	struct trail_ask	*t;
 	struct admin_ask	 a;
+	struct audit_intent	 in;
 	struct entry		 e;
 	const uint8_t		*p;
 	uint64_t		 index;
 	uint32_t		 no;
-	char			 key[32];
 	size_t			 len;
 
 	no = msg_get_u32(m);
 	index = msg_get_u64(m);
-	msg_get_str(m, key, sizeof(key));
+	msg_get_str(m, in.key, sizeof(in.key));
+	in.session = msg_get_blob(m, AUDIT_SESSION, &len);
+	if (len != AUDIT_SESSION)
+		in.session = NULL;
 	p = msg_get_blob(m, MSG_MAX, &len);
 	if (p == NULL || msg_end(m) == -1) {
 		bad(b, m, "malformed", o);
@@ -268,7 +274,7 @@ on_row(struct broker *b, struct msgr *m, struct outbox *o)
 		t->at = t->f.oldest ? index + 1 : index;
 	else if (entry_parse(p, len, &e, NULL) == -1 || e.seq != index)
 		bad(b, m, "no entry of this number", o);
-	else if (!show(&a, t, index, p, len, key))
+	else if (!show(&a, t, index, p, len, &in))
 		t->full = 1;
 }
 

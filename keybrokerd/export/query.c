@@ -15,7 +15,15 @@
 
 #define TYPE	64
 #define KEYID	32
-#define ROW_MORE	(4 + 8 + 2 + KEYID + 4)	/* a row beside its entry */
+#define SESSION	32
+#define ROW_MORE	(4 + 8 + 2 + KEYID + 4 + SESSION + 4)	/* beside its entry */
+
+/* What an entry's intent says of its caller. */
+struct caller {
+	char		 key[KEYID];	/* "" none */
+	uint8_t		 session[SESSION];
+	size_t		 len;		/* of it; 0 none */
+};
 
 struct query {
 	uint32_t	 cookie;
@@ -38,9 +46,8 @@ queried(struct msglink *broker, const struct query *q, int ok, const char *why)
 	(void)msg_send(broker, &w, -1);
 }
 
-/* The key of its caller, by its intent; "" none. */
 static void
-caller(struct shelf *s, const struct entry *e, char out[KEYID])
+caller(struct shelf *s, const struct entry *e, struct caller *out)
 {
 	struct entry	 intent;
 	const uint8_t	*p;
@@ -48,15 +55,19 @@ caller(struct shelf *s, const struct entry *e, char out[KEYID])
 	uint64_t	 index;
 	size_t		 len;
 
-	out[0] = '\0';
+	memset(out, 0, sizeof(*out));
 	if (entry_get_uint(e, EK_INTENT, &index) == -1 || index >= e->seq ||
 	    (p = shelf_get(s, index, &len)) == NULL ||
-	    entry_parse(p, len, &intent, NULL) == -1 ||
-	    entry_sub_text(&intent, EK_CALLER, ES_CALLER_KEY, &t, &len) == -1 ||
-	    len >= KEYID)
+	    entry_parse(p, len, &intent, NULL) == -1)
 		return;
-	memcpy(out, t, len);
-	out[len] = '\0';
+	if (entry_sub_text(&intent, EK_CALLER, ES_CALLER_KEY, &t,
+	    &len) == 0 && len < KEYID)
+		memcpy(out->key, t, len);
+	if (entry_sub_bytes(&intent, EK_CLIENT, ES_CLIENT_SESSION, &p,
+	    &len) == 0 && len <= SESSION) {
+		memcpy(out->session, p, len);
+		out->len = len;
+	}
 }
 
 static int
@@ -73,10 +84,10 @@ row(struct shelf *s, const struct query *q, uint64_t index,
     struct msglink *broker)
 {
 	static uint8_t	 copy[ENTRY_MAX];
+	struct caller	 from;
 	struct entry	 e;
 	struct msgw	 w;
 	const uint8_t	*p;
-	char		 key[KEYID];
 	size_t		 len;
 
 	p = shelf_get(s, index, &len);
@@ -90,11 +101,12 @@ row(struct shelf *s, const struct query *q, uint64_t index,
 	}
 	if (!wanted(q, &e))
 		return 0;
-	caller(s, &e, key);
+	caller(s, &e, &from);
 	msg_open(&w, M_ROW);
 	msg_put_u32(&w, q->cookie);
 	msg_put_u64(&w, index);
-	msg_put_str(&w, key);
+	msg_put_str(&w, from.key);
+	msg_put_blob(&w, from.session, from.len);
 	msg_put_blob(&w, copy, len > MSG_MAX - ROW_MORE ? 0 : len);
 	return msg_send(broker, &w, -1);
 }

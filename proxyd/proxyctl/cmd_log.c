@@ -17,7 +17,8 @@ static const struct column event_cols[] = { { "INDEX", "index" },
     { "REQUEST", "request_id" }, { "MODEL", "model" },
     { "PROVIDER", "provider" }, { "STATUS", "status" },
     { "REASON", "reason" }, { "IN", "tokens_in" }, { "OUT", "tokens_out" },
-    { "OBJECT", "object" }, { "ACTOR", "actor" }, { "HASH", "hash" } };
+    { "OBJECT", "object" }, { "ACTOR", "actor" }, { "HASH", "hash" },
+    { "SESSION", "session_id" } };
 
 /* One page: entries from an index on, or below a cursor. */
 struct look {
@@ -39,6 +40,8 @@ ask_events(struct msgw *w, const struct look *l)
 	msg_put_u32(w, l->limit);
 	msg_put_u64(w, l->cursor);
 	msg_put_u8(w, (uint8_t)l->oldest);
+	msg_put_str(w, l->o->session);
+	msg_put_u8(w, 0);
 }
 
 static void

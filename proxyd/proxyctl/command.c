@@ -32,7 +32,7 @@ const char command_usage[] =
     "  (SCOPE: --providers A,B --models PATTERN,... --kinds KIND,...\n"
     "      --networks ADDRESS/BITS,...)\n"
     "  audit tail [--agent NAME] [--lines N] [--follow] | audit verify\n"
-    "  audit list [--agent NAME]\n"
+    "  audit list [--agent NAME] [--session ID]\n"
     "  spend [--agent NAME] | worker quarantine N\n"
     "  secret list | secret set [--now] NAME | secret import [--now] [FILE]\n"
     "  secret test NAME | secret delete NAME\n"

@@ -29,6 +29,7 @@ static const struct option longopts[] = {
 	{ "no-scope",	 no_argument,	    NULL, 'u' },
 	{ "follow",	 no_argument,	    NULL, 'f' },
 	{ "lines",	 required_argument, NULL, 'l' },
+	{ "session",	 required_argument, NULL, 's' },
 	{ NULL, 0, NULL, 0 }
 };
 
@@ -84,6 +85,7 @@ opts_parse(struct opts *o, int argc, char **argv)
 	while ((ch = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
 		switch (ch) {
 		case 'a': o->agent = optarg; break;
+		case 's': o->session = optarg; break;
 		case 'e': o->email = optarg; break;
 		case 'n': o->name = optarg; break;
 		case 'd': o->description = optarg; break;

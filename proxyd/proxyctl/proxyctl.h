@@ -40,7 +40,7 @@ void		 print_tame(struct answer *);
 /* opts.c */
 struct opts {
 	const char	*agent, *email, *name, *description, *env, *listen;
-	const char	*admin, *role, *owner;
+	const char	*admin, *role, *owner, *session;
 	const char	*scope[4];	/* providers, models, kinds, networks */
 	uint32_t	 days, grace, lines;
 	int		 fixed;		/* --expires was given */

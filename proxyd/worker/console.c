@@ -80,6 +80,8 @@ put_audit(struct msgw *m, const struct view_args *a, int follow)
 	msg_put_u32(m, follow ? FOLLOW_ROWS : (uint32_t)a->limit);
 	msg_put_u64(m, follow ? 0 : a->cursor);
 	msg_put_u8(m, (uint8_t)follow);
+	msg_put_str(m, a->session);
+	msg_put_u8(m, (uint8_t)a->task);
 }
 
 /* Which body a look takes; CJSON_NONE: none. */

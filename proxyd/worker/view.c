@@ -18,7 +18,8 @@ static const struct target_query agents_query[] = {
 	[Q_LIMIT] = { "limit", TARGET_UINT },
 	[Q_CURSOR] = { "cursor", TARGET_UINT },
 };
-enum { A_AGENT, A_LIMIT, A_CURSOR, A_TYPE, A_ACTION, A_SINCE, A_INTERVAL };
+enum { A_AGENT, A_LIMIT, A_CURSOR, A_TYPE, A_ACTION, A_SINCE, A_INTERVAL,
+    A_SESSION, A_TASK };
 static const struct target_query audit_query[] = {
 	[A_AGENT] = { "agent_id", TARGET_TEXT },
 	[A_LIMIT] = { "limit", TARGET_UINT },
@@ -27,6 +28,8 @@ static const struct target_query audit_query[] = {
 	[A_ACTION] = { "action", TARGET_TEXT },
 	[A_SINCE] = { "since", TARGET_TEXT },
 	[A_INTERVAL] = { "interval", TARGET_TEXT },
+	[A_SESSION] = { "session_id", TARGET_TEXT },
+	[A_TASK] = { "task_id", TARGET_TEXT },
 };
 
 /* ---- columns: fields as proto.h numbers them ----------------------------- */
@@ -146,7 +149,7 @@ static const struct view_col event[] = {
 	{ "agent_id", VA_NULL, 3, NULL },
 	{ "key_id", VA_NULL, 4, NULL },
 	{ "action", VA_TEXT, 5, NULL },
-	{ "session_id", VA_CONST, 0, "null" },
+	{ "session_id", VA_NULL, 16, NULL },
 	{ "details.request_id", VA_NULL, 6, NULL },
 	{ "details.model", VA_NULL, 7, NULL },
 	{ "details.provider", VA_NULL, 8, NULL },
@@ -358,7 +361,9 @@ audit_args(const uint8_t *t, const struct target_value *v, uint64_t now,
 	    when(text, now, &a->since) == -1)
 		return -1;
 	*why = "A query parameter is too long or has a control character.";
-	return decode(t, &v[A_TYPE], a->type, sizeof(a->type)) == -1 ||
+	a->task = v[A_TASK].set && v[A_TASK].len > 0;
+	return decode(t, &v[A_SESSION], a->session, sizeof(a->session)) == -1 ||
+	    decode(t, &v[A_TYPE], a->type, sizeof(a->type)) == -1 ||
 	    decode(t, &v[A_ACTION], a->action, sizeof(a->action)) == -1 ?
 	    -1 : 0;
 }

@@ -11,10 +11,11 @@
 #include <stdint.h>
 
 #include "common/http/target.h"
+#include "common/ipc/proto.h"
 
 struct wbuf;
 
-#define VIEW_FIELDS	16		/* strings in a row */
+#define VIEW_FIELDS	17		/* strings in a row */
 #define VIEW_LIMIT	100		/* rows, if nobody says */
 #define VIEW_LIMIT_MAX	5000
 
@@ -66,6 +67,8 @@ struct view {
 struct view_args {
 	char		 q[TARGET_ID_MAX + 1];	/* or agent_id */
 	char		 type[65], action[33];
+	char		 session[SESSION_MAX + 1];
+	int		 task;		/* one is named */
 	uint64_t	 limit, cursor;
 	uint64_t	 since;		/* wall ms */
 	uint64_t	 from;		/* tail: next index */

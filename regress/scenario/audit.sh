@@ -6,10 +6,13 @@
 gw_start
 A=$(ctl admin-key)
 models() { curl -s -o /dev/null "$B/v1/models?limit=[1-$1]" -H "x-api-key: $K"; }
+in_session() { code chat gpt-4o-mini hi -H "x-session-id: $1" > /dev/null; }
+in_session walk-1; in_session walk-2; in_session walk-1
 models 1100
 AUD=$(new_key --role auditor)
 gw_stop
 gw_spawn; gw_wait
+in_session walk-1
 models 20
 
 # pages ORDER-ARGS: every row of GET /audit, "index type hash", newest first
@@ -32,6 +35,14 @@ ctl -j audit tail --lines 2300 | perl -MJSON::PP -ne '$j = decode_json($_);
 pages "&event_type=key.add" > "$D/added"
 pages "&event_type=call.intent&agent_id=default" > "$D/intents"
 pages "&event_type=call.outcome&agent_id=default" "$AUD" > "$D/outcomes"
+pages "&session_id=walk-1" > "$D/walk"
+# The log has no session but its pseudonym, which each row shows.
+p=$(curl -s "$B/audit?session_id=walk-1&limit=1" -H "Authorization: Bearer $A" |
+    sed -n 's/.*"session_id":"\([0-9a-f]*\)".*/\1/p')
+pages "&session_id=$p" "$AUD" > "$D/walked"
+pages "&session_id=walk-3" > "$D/nowhere"
+pages "&task_id=t1" > "$D/task"
+ctl -j audit list --session walk-1 > "$D/ctlwalk"
 out=$(curl -s "$B/audit/verify" -H "Authorization: Bearer $A")
 like "$out" '"verified":true' "GET /audit/verify: verified"
 like "$out" '"chain_intact":true' "intact"
@@ -51,6 +62,13 @@ is "$(tail -n 2300 "$D/ctl" | head -n 2200 | grep -cvxFf - "$D/tailed")" \
     "$(($(wc -l < "$D/tailed") - 2200))" "proxyctl audit tail reaches back over the restart"
 is "$(sort -n "$D/added")" "$(grep ' key.add ' "$D/v")" "filter: type"
 is "$(wc -l < "$D/intents")" "$(grep -c ' call.intent ' "$D/v")" "filter: agent, of intents"
+is "$(cut -d' ' -f2 "$D/walk" | tr '\n' ' ')" \
+    'call.outcome call.intent call.outcome call.intent call.outcome call.intent ' \
+    "filter: session, its three calls, before and after the restart"
+like "$p" '^[0-9a-f]{64}$' "whose pseudonym each row shows"
+is "$(cmp "$D/walk" "$D/walked" 2>&1)" "" "and is a filter too"
+is "$(wc -l < "$D/ctlwalk" | tr -d ' ')" 6 "proxyctl audit list --session"
+is "$(cat "$D/nowhere" "$D/task")" "" "no entry of an unknown session, nor of any task"
 is "$(wc -l < "$D/outcomes")" "$(grep -c ' call.outcome ' "$D/v")" "and of outcomes, for an auditor"
 
 # One bit of bundle 3, entry 3 * 256 + 5 or so.

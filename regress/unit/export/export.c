@@ -59,6 +59,7 @@ hear(void *arg, struct msgr *r, int fd)
 	case M_ROW:
 		i = msg_get_u64(r);
 		msg_get_str(r, key, sizeof(key));
+		(void)msg_get_blob(r, 32, &len);
 		p = msg_get_blob(r, MSG_MAX, &len);
 		assert_int_equal(len, m.entry[i].len);
 		assert_memory_equal(p, m.entry[i].p, len);
