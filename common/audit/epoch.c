@@ -9,7 +9,7 @@
 
 #include "common/audit/epoch.h"
 #include "common/audit/tree.h"
-#include "common/text/sha256.h"
+#include "common/text/hmac.h"
 
 #define PROGRESS	256	/* epochs between two calls */
 
@@ -18,20 +18,18 @@ static void
 derive(const uint8_t seed[EPOCH_SEED], const char *info,
     uint8_t out[EPOCH_SEED])
 {
-	static const uint8_t		 zero[32], one = 1;
-	crypto_auth_hmacsha256_state	 st;
-	uint8_t				 prk[32];
+	static const uint8_t	 zero[32], one = 1;
+	struct hmac		 h;
+	uint8_t			 prk[32];
 
-	crypto_auth_hmacsha256_init(&st, zero, sizeof(zero));
-	crypto_auth_hmacsha256_update(&st, seed, EPOCH_SEED);
-	crypto_auth_hmacsha256_final(&st, prk);
-	crypto_auth_hmacsha256_init(&st, prk, sizeof(prk));
-	crypto_auth_hmacsha256_update(&st, (const uint8_t *)info,
-	    strlen(info));
-	crypto_auth_hmacsha256_update(&st, &one, 1);
-	crypto_auth_hmacsha256_final(&st, out);
+	hmac_init(&h, zero, sizeof(zero));
+	hmac_update(&h, seed, EPOCH_SEED);
+	hmac_final(&h, prk);
+	hmac_init(&h, prk, sizeof(prk));
+	hmac_update(&h, info, strlen(info));
+	hmac_update(&h, &one, 1);
+	hmac_final(&h, out);
 	sodium_memzero(prk, sizeof(prk));
-	sodium_memzero(&st, sizeof(st));
 }
 
 void

@@ -14,10 +14,9 @@
 #include "common/compat/compat.h"
 #include "common/secret/secret.h"
 #include "common/sig/sigv4.h"
-#include "common/text/sha256.h"
+#include "common/text/hmac.h"
 #include "common/text/text.h"
 
-#define BLOCK	64
 #define PARAMS	64
 
 struct out {
@@ -59,28 +58,11 @@ void
 sigv4_hmac(const void *key, size_t keylen, const void *data, size_t len,
     uint8_t out[32])
 {
-	struct sha256	 h;
-	uint8_t		 pad[BLOCK], k[BLOCK] = { 0 };
-	size_t		 i;
+	struct hmac	 h;
 
-	if (keylen > BLOCK)
-		sha256_buf(key, keylen, k);
-	else if (keylen > 0)
-		memcpy(k, key, keylen);
-	for (i = 0; i < BLOCK; i++)
-		pad[i] = k[i] ^ 0x36;
-	sha256_init(&h);
-	sha256_update(&h, pad, BLOCK);
-	sha256_update(&h, data, len);
-	sha256_final(&h, out);
-	for (i = 0; i < BLOCK; i++)
-		pad[i] = k[i] ^ 0x5c;
-	sha256_init(&h);
-	sha256_update(&h, pad, BLOCK);
-	sha256_update(&h, out, 32);
-	sha256_final(&h, out);
-	secret_wipe(pad, sizeof(pad));
-	secret_wipe(k, sizeof(k));
+	hmac_init(&h, key, keylen);
+	hmac_update(&h, data, len);
+	hmac_final(&h, out);
 }
 
 static void

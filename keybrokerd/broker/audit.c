@@ -6,11 +6,11 @@
  * scanned yet, and each intent says so.  An entry that the verifier would
  * refuse is our bug and fatal, so texts are checked before they get here.
  */
-#include <sodium.h>
 #include <string.h>
 
 #include "common/log/log.h"
 #include "common/text/be.h"
+#include "common/text/hmac.h"
 #include "keybrokerd/broker/broker.h"
 
 static void
@@ -117,21 +117,15 @@ static void
 pseudonym(struct broker *b, const char *what, uint32_t org, const char *s,
     uint8_t out[32])
 {
-	crypto_auth_hmacsha256_state	 st;
-	uint8_t				 be[4];
+	struct hmac	 h;
+	uint8_t		 be[4];
 
-	be[0] = (uint8_t)(org >> 24);
-	be[1] = (uint8_t)(org >> 16);
-	be[2] = (uint8_t)(org >> 8);
-	be[3] = (uint8_t)org;
-	crypto_auth_hmacsha256_init(&st, secret_bytes(b->pseudonym),
-	    secret_len(b->pseudonym));
-	crypto_auth_hmacsha256_update(&st, (const uint8_t *)what,
-	    strlen(what) + 1);
-	crypto_auth_hmacsha256_update(&st, be, sizeof(be));
-	crypto_auth_hmacsha256_update(&st, (const uint8_t *)s, strlen(s));
-	crypto_auth_hmacsha256_final(&st, out);
-	secret_wipe(&st, sizeof(st));
+	be_put32(be, org);
+	hmac_init(&h, secret_bytes(b->pseudonym), secret_len(b->pseudonym));
+	hmac_update(&h, what, strlen(what) + 1);
+	hmac_update(&h, be, sizeof(be));
+	hmac_update(&h, s, strlen(s));
+	hmac_final(&h, out);
 }
 
 void
@@ -408,7 +402,7 @@ open_row(struct broker *b, const struct call *c)
 
 	be_put64(v, c->intent);
 	be_put64(v + 8, c->org);
-	pseudonym(b, "key", c->org, c->key, v + 16);
+	memcpy(v + 16, c->principal, sizeof(c->principal));
 	batch_state(b, ST_OPENCALL, c->id, CALL_ID, v, sizeof(v));
 }
 
@@ -419,7 +413,8 @@ audit_intent(struct broker *b, struct call *c, const struct decision *d)
 
 	w = audit_begin(b, ET_CALL_INTENT);
 	entry_put_bytes(w, EK_REQUEST_ID, c->id, CALL_ID);
-	audit_principal(b, w, c->key, c->org);
+	pseudonym(b, "key", c->org, c->key, c->principal);
+	entry_put_bytes(w, EK_PRINCIPAL, c->principal, sizeof(c->principal));
 	if (c->ask.kind != KIND_LIST) {
 		put_credential(b, w, c, &d->provider);
 		destination(w, &d->provider);
@@ -612,7 +607,7 @@ audit_outcome(struct broker *b, struct call *c)
 	b->batch.patient = 1;
 	w = audit_begin(b, ET_CALL_OUTCOME);
 	entry_put_bytes(w, EK_REQUEST_ID, c->id, CALL_ID);
-	audit_principal(b, w, c->key, c->org);
+	entry_put_bytes(w, EK_PRINCIPAL, c->principal, sizeof(c->principal));
 	usage(b, w, c);
 	attested(w, c);
 	entry_put_uint(w, EK_INTENT, c->intent);

@@ -10,9 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <sodium.h>
-
 #include "common/compat/compat.h"
+#include "common/text/hmac.h"
 #include "common/text/text.h"
 #include "common/token/token.h"
 #include "keybrokerd/broker/credential_table.h"
@@ -541,17 +540,16 @@ int
 credential_fingerprint(const struct vault *v, const void *p, size_t len,
     uint8_t out[CREDENTIAL_FPRINT])
 {
-	crypto_auth_hmacsha256_state	 st;
-	struct secret			*key;
+	struct hmac	 h;
+	struct secret	*key;
 
 	key = vault_get(v, VAULT_FPRINT);
 	if (key == NULL) {
 		errno = ENOENT;
 		return -1;
 	}
-	crypto_auth_hmacsha256_init(&st, secret_bytes(key), secret_len(key));
-	crypto_auth_hmacsha256_update(&st, p, len);
-	crypto_auth_hmacsha256_final(&st, out);
-	secret_wipe(&st, sizeof(st));
+	hmac_init(&h, secret_bytes(key), secret_len(key));
+	hmac_update(&h, p, len);
+	hmac_final(&h, out);
 	return 0;
 }

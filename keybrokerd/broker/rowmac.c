@@ -5,10 +5,10 @@
  * tag under a vault record that the ledger cannot read.  What this does not
  * show is an older row, or a whole older database, put back in its place.
  */
-#include <sodium.h>
 #include <string.h>
 
 #include "common/log/log.h"
+#include "common/text/hmac.h"
 #include "keybrokerd/broker/broker.h"
 
 int
@@ -22,9 +22,9 @@ void
 rowmac_tag(struct broker *b, uint8_t kind, const void *id, size_t idlen,
     const void *val, size_t len, uint8_t out[ROWMAC])
 {
-	crypto_auth_hmacsha256_state	 h;
-	struct secret			*key;
-	uint8_t				 head[2], full[32];
+	struct hmac	 h;
+	struct secret	*key;
+	uint8_t		 head[2], full[32];
 
 	key = vault_get(&b->vault, VAULT_ROWMAC);
 	if (key == NULL)
@@ -32,13 +32,12 @@ rowmac_tag(struct broker *b, uint8_t kind, const void *id, size_t idlen,
 		    "checked", VAULT_ROWMAC);
 	head[0] = kind;
 	head[1] = (uint8_t)idlen;
-	crypto_auth_hmacsha256_init(&h, secret_bytes(key), secret_len(key));
-	crypto_auth_hmacsha256_update(&h, head, sizeof(head));
-	crypto_auth_hmacsha256_update(&h, id, idlen);
-	crypto_auth_hmacsha256_update(&h, val, len);
-	crypto_auth_hmacsha256_final(&h, full);
+	hmac_init(&h, secret_bytes(key), secret_len(key));
+	hmac_update(&h, head, sizeof(head));
+	hmac_update(&h, id, idlen);
+	hmac_update(&h, val, len);
+	hmac_final(&h, full);
 	memcpy(out, full, ROWMAC);
-	secret_wipe(&h, sizeof(h));
 }
 
 /* The length of the value before its tag, or -1: it is not one of ours. */

@@ -198,6 +198,7 @@ struct call {
 	uint8_t		 id[CALL_ID];
 	uint8_t		 token[32];	/* digest of the token under ADMIT */
 	char		 key[16];	/* public id */
+	uint8_t		 principal[32];	/* pseudonym of key, of its intent */
 	char		 agent[65];
 	uint32_t	 agent_no;
 	uint8_t		 role;

@@ -12,10 +12,9 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
-#include <sodium.h>
-
 #include "common/compat/compat.h"
 #include "common/ipc/proto.h"
+#include "common/text/hmac.h"
 #include "common/text/text.h"
 #include "keybrokerd/broker/vault.h"
 
@@ -106,44 +105,41 @@ static void
 expand(const uint8_t prk[32], const char *info, const uint8_t *salt,
     size_t saltlen, uint8_t *out, size_t len)
 {
-	crypto_auth_hmacsha256_state	 st;
-	uint8_t				 t[32], i;
-	size_t				 n;
+	struct hmac	 h;
+	uint8_t		 t[32], i;
+	size_t		 n;
 
 	for (i = 1; len > 0; i++) {
-		crypto_auth_hmacsha256_init(&st, prk, 32);
+		hmac_init(&h, prk, 32);
 		if (i > 1)
-			crypto_auth_hmacsha256_update(&st, t, sizeof(t));
-		crypto_auth_hmacsha256_update(&st, (const uint8_t *)info,
-		    strlen(info));
+			hmac_update(&h, t, sizeof(t));
+		hmac_update(&h, info, strlen(info));
 		if (saltlen > 0)
-			crypto_auth_hmacsha256_update(&st, salt, saltlen);
-		crypto_auth_hmacsha256_update(&st, &i, 1);
-		crypto_auth_hmacsha256_final(&st, t);
+			hmac_update(&h, salt, saltlen);
+		hmac_update(&h, &i, 1);
+		hmac_final(&h, t);
 		n = len < sizeof(t) ? len : sizeof(t);
 		memcpy(out, t, n);
 		out += n;
 		len -= n;
 	}
 	secret_wipe(t, sizeof(t));
-	secret_wipe(&st, sizeof(st));
 }
 
 /* First eight bytes of the full HKDF (empty salt), as 13 base32 characters. */
 void
 vault_key_kid(struct secret *dek, char kid[VAULT_KID + 1])
 {
-	static const uint8_t		 zeros[32];
-	static const char		 abc[] =
-	    "abcdefghijklmnopqrstuvwxyz234567";
-	crypto_auth_hmacsha256_state	 st;
-	uint8_t				 prk[32], b[8];
-	uint64_t			 v;
-	int				 i;
+	static const uint8_t	 zeros[32];
+	static const char	 abc[] = "abcdefghijklmnopqrstuvwxyz234567";
+	struct hmac		 h;
+	uint8_t			 prk[32], b[8];
+	uint64_t		 v;
+	int			 i;
 
-	crypto_auth_hmacsha256_init(&st, zeros, sizeof(zeros));
-	crypto_auth_hmacsha256_update(&st, secret_bytes(dek), VAULT_KEY);
-	crypto_auth_hmacsha256_final(&st, prk);
+	hmac_init(&h, zeros, sizeof(zeros));
+	hmac_update(&h, secret_bytes(dek), VAULT_KEY);
+	hmac_final(&h, prk);
 	expand(prk, info_kid, NULL, 0, b, sizeof(b));
 	for (v = 0, i = 0; i < 8; i++)
 		v = v << 8 | b[i];
@@ -152,7 +148,6 @@ vault_key_kid(struct secret *dek, char kid[VAULT_KID + 1])
 	kid[12] = abc[v << 1 & 31];
 	kid[13] = '\0';
 	secret_wipe(prk, sizeof(prk));
-	secret_wipe(&st, sizeof(st));
 }
 
 /* ---- the vault key ------------------------------------------------------ */
