@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Form of tokens, see token.h.  The secret's characters are computed by
- * arithmetic, no table is indexed by them; the CRC is bitwise for the same
- * reason (64 bytes: nothing to gain from a table).
+ * arithmetic, no table is indexed by them, in the CRC neither.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -12,19 +11,26 @@
 #include "common/ipc/proto.h"
 #include "common/token/token.h"
 
-/* CRC-32 of ISO-HDLC (as in zlib), reflected, polynomial 0xedb88320. */
+/*
+ * CRC-32 of ISO-HDLC (as in zlib), reflected, polynomial 0xedb88320.  It is
+ * linear: each bit of the byte that leaves adds its own constant, and all
+ * eight are looked at.
+ */
+#define BIT(k, c)	((c) & (0 - (b >> (k) & 1)))
+
 static uint32_t
 crc32(const char *p, size_t len)
 {
-	uint32_t	 crc;
+	uint32_t	 b, crc;
 	size_t		 i;
-	int		 k;
 
 	crc = 0xffffffff;
 	for (i = 0; i < len; i++) {
-		crc ^= (uint8_t)p[i];
-		for (k = 0; k < 8; k++)
-			crc = (crc >> 1) ^ (0xedb88320 & (0 - (crc & 1)));
+		b = crc ^ (uint8_t)p[i];
+		crc = crc >> 8 ^ BIT(0, 0x77073096) ^ BIT(1, 0xee0e612c) ^
+		    BIT(2, 0x076dc419) ^ BIT(3, 0x0edb8832) ^
+		    BIT(4, 0x1db71064) ^ BIT(5, 0x3b6e20c8) ^
+		    BIT(6, 0x76dc4190) ^ BIT(7, 0xedb88320);
 	}
 	return ~crc;
 }
@@ -90,19 +96,20 @@ shaped(const char *p, size_t len)
 	return off;
 }
 
-enum token_shape
-token_check(const char *p, size_t len)
+/* *off: length of the prefix, if it is TOKEN_OK. */
+static enum token_shape
+look(const char *p, size_t len, size_t *off)
 {
 	char	 sum[TOKEN_SUM];
 	size_t	 i;
 
 	if (len < 3 || memcmp(p, "tp_", 3) != 0)
 		return TOKEN_FOREIGN;
-	if (shaped(p, len) != 0) {
+	*off = shaped(p, len);
+	if (*off != 0) {
 		checksum(p, len - TOKEN_SUM, sum);
-		if (memcmp(sum, p + len - TOKEN_SUM, TOKEN_SUM) != 0)
-			return TOKEN_BADSUM;
-		return TOKEN_OK;
+		return memcmp(sum, p + len - TOKEN_SUM, TOKEN_SUM) == 0 ?
+		    TOKEN_OK : TOKEN_BADSUM;
 	}
 	if (len < TOKEN_SHORTEST || len > TOKEN_MAX)
 		return TOKEN_MALFORMED;
@@ -110,6 +117,28 @@ token_check(const char *p, size_t len)
 		if (!istoken((unsigned char)p[i]))
 			return TOKEN_MALFORMED;
 	return TOKEN_UNSHAPED;
+}
+
+enum token_shape
+token_check(const char *p, size_t len)
+{
+	size_t	 off;
+
+	return look(p, len, &off);
+}
+
+enum token_shape
+token_parse(const char *p, size_t len, char id[TOKEN_ID + 1])
+{
+	enum token_shape shape;
+	size_t		 off;
+
+	shape = look(p, len, &off);
+	if (shape == TOKEN_OK) {
+		memcpy(id, p + off, TOKEN_ID);
+		id[TOKEN_ID] = '\0';
+	}
+	return shape;
 }
 
 int
@@ -151,11 +180,10 @@ token_public_id(const char *p, size_t len, char out[TOKEN_ID + 1], int *dev)
 {
 	size_t	 off;
 
-	if (token_check(p, len) != TOKEN_OK) {
+	if (look(p, len, &off) != TOKEN_OK) {
 		errno = EINVAL;
 		return -1;
 	}
-	off = shaped(p, len);
 	memcpy(out, p + off, TOKEN_ID);
 	out[TOKEN_ID] = '\0';
 	if (dev != NULL)

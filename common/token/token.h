@@ -41,6 +41,8 @@ enum token_shape {
  * letters, digits, - . _ ~ + / =.
  */
 enum token_shape token_check(const char *, size_t len);
+/* The same; and of a TOKEN_OK its public id with a NUL. */
+enum token_shape token_parse(const char *, size_t len, char id[TOKEN_ID + 1]);
 /*
  * Writes a token and its NUL; dev: a developer's.  Returns its length, or -1
  * (EINVAL: the random bytes are not random).

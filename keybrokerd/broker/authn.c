@@ -63,16 +63,13 @@ authn_digest(const struct vault *v, uint32_t pepper, uint32_t *no,
 /* Our form: the row's digest, or one thrown away, always the same work. */
 static enum authn_result
 check_key(const struct keys *keys, const struct vault *v, const char *token,
-    size_t len, uint64_t wall, struct authn_who *who)
+    size_t len, const char *id, uint64_t wall, struct authn_who *who)
 {
 	static const uint8_t	 nobody[KEY_DIGEST];
-	char			 id[TOKEN_ID + 1];
 	uint8_t			 digest[KEY_DIGEST];
 	struct key		*key;
 	int			 same;
 
-	if (token_public_id(token, len, id, NULL) == -1)
-		return AUTHN_BADSUM;
 	key = key_find(keys, id, TOKEN_ID);
 	if (authn_digest(v, key == NULL ? 0 : key->pepper, NULL, token, len,
 	    digest) == -1) {
@@ -124,12 +121,14 @@ enum authn_result
 authn_check(const struct keys *keys, const struct vault *v, const char *token,
     size_t len, uint64_t wall, struct authn_who *who)
 {
+	char	 id[TOKEN_ID + 1];
+
 	memset(who, 0, sizeof(*who));
 	if (len == 0)
 		return AUTHN_NONE;
-	switch (token_check(token, len)) {
+	switch (token_parse(token, len, id)) {
 	case TOKEN_OK:
-		return check_key(keys, v, token, len, wall, who);
+		return check_key(keys, v, token, len, id, wall, who);
 	case TOKEN_BADSUM:
 		return AUTHN_BADSUM;
 	case TOKEN_FOREIGN:
