@@ -189,7 +189,7 @@ cold_turn(struct broker *b, struct outbox *o)
 {
 	const struct cold_ask	*a;
 	struct cold		*c;
-	struct msgw		 w;
+	struct msgw		 w UNSET;
 	char			 leave[PREFIX + 1];
 
 	c = &b->cold;
