@@ -288,6 +288,15 @@ bench-keys:
 	@${MAKE} -s -j2 all provider out/regress/bench-authn
 	@sh regress/bench/keys.sh
 
+# What a call costs the broker alone, in CPU time and in instructions.
+out/regress/bench-broker: regress/bench/broker.c regress/unit/call/rig.c regress/unit/call/rig.h out/lib/libbroker.a ${LIBCOMMON}
+	@mkdir -p out/regress
+	${CC} ${ALL_CFLAGS} ${LDFLAGS} -o $@ regress/bench/broker.c regress/unit/call/rig.c -Wl,--wrap=fatalx -Wl,--wrap=fatal out/lib/libbroker.a ${LIBCOMMON} ${LIB_BROKER} -lcmocka
+bench-broker:
+	@sh mk/need.sh check build regress
+	@${MAKE} -s out/regress/bench-broker
+	@sh regress/bench/broker.sh
+
 units: ${UNIT_BIN}
 ${UNIT_BIN}: ${ROLE_LIBS} ${LIBCOMMON} FORCE
 	@mkdir -p out/unit
@@ -347,7 +356,7 @@ clean:
 	find . -name '*.o' -o -name '*.d' | xargs rm -f
 	rm -f proxyd/parent/parse.c keybrokerd/parent/parse.c proxyd/parent/default.c keybrokerd/parent/default.c
 
-.PHONY: keys-load sweep bench-keys bench bench-tools mutants tools ordinary nosync kill order power all need run install regress regress-peers lint provider units unit asan-units fuzzers fuzz-farm clean FORCE
+.PHONY: keys-load sweep bench-keys bench-broker bench bench-tools mutants tools ordinary nosync kill order power all need run install regress regress-peers lint provider units unit asan-units fuzzers fuzz-farm clean FORCE
 
 -include ${COMMON_OBJ:.o=.d} ${WORKER_OBJ:.o=.d} ${PROXYD_OBJ:.o=.d} ${CTL_OBJ:.o=.d}
 -include ${KEYD_OBJ:.o=.d} ${BROKER_OBJ:.o=.d} ${LEDGER_OBJ:.o=.d} ${EGRESS_OBJ:.o=.d}
