@@ -11,16 +11,22 @@ SW=$top/out/regress/sweep
 
 JOBS=
 traffic() {	# 60 calls in flight: streams, uploads, waits
-	for i in $(seq 20); do chat_stream mode-drip-200-100 "stream $i" > /dev/null & JOBS="$JOBS $!"; done
-	for i in $(seq 20); do chat mode-slow-first-20 "wait $i" > /dev/null & JOBS="$JOBS $!"; done
+	for i in $(seq 20); do chat_stream mode-drip-9000-100 "stream $i" --max-time 900 > /dev/null & JOBS="$JOBS $!"; done
+	for i in $(seq 20); do chat mode-slow-first-500 "wait $i" --max-time 900 > /dev/null & JOBS="$JOBS $!"; done
 	head -c 700000 /dev/zero | tr '\0' y > "$D/y"
-	printf '{"model":"mode-slow-first-20","messages":[{"role":"user","content":"%s"}]}' "$(cat "$D/y")" > "$D/up.json"
+	printf '{"model":"mode-slow-first-500","messages":[{"role":"user","content":"%s"}]}' "$(cat "$D/y")" > "$D/up.json"
 	for i in $(seq 20); do
-		curl -s --max-time 30 --limit-rate 100k -o /dev/null "$B/v1/chat/completions" -H "Authorization: Bearer $K" \
+		curl -s --max-time 900 --limit-rate 20k -o /dev/null "$B/v1/chat/completions" -H "Authorization: Bearer $K" \
 		    -H 'content-type: application/json' --data-binary @"$D/up.json" &
 		JOBS="$JOBS $!"
 	done
-	sleep 3
+}
+in_flight() { calls=$(ss -Htn state established "( sport = :$PORT )" 2>/dev/null | wc -l); [ "$calls" -ge 50 ]; }
+# The calls' own end is of no interest: they are cut.
+no_traffic() {
+	# shellcheck disable=SC2086
+	hang_up $JOBS
+	JOBS=
 }
 role_name() { basename "$(readlink /proc/"$1"/exe)"; }
 sweep_all() {
@@ -64,8 +70,7 @@ traffic
 for i in $(seq 10); do
 	curl -s --cacert "$D/tls/ca.pem" -o /dev/null "https://localhost:$TP/health"
 done
-calls=$(ss -Htn state established "( sport = :$PORT )" 2>/dev/null | wc -l)
-[ "$calls" -ge 50 ]; ok $? "$calls client connections in flight"
+soon 60 in_flight; ok $? "$calls client connections in flight"
 total=0 bad= rounds=0
 while [ $total -lt 1100000000 ] && [ $rounds -lt 12 ]; do
 	sweep_all
@@ -73,6 +78,7 @@ while [ $total -lt 1100000000 ] && [ $rounds -lt 12 ]; do
 	bad="$bad$(outside | tr '\n' ' ')"
 	rounds=$((rounds + 1))
 done
+in_flight; ok $? "$calls client connections still in flight"
 is "$bad" "" "no secret outside secrets.tbl"
 [ $total -ge 1073741824 ]; ok $? "$total bytes scanned in $rounds rounds of $(gw_tree | wc -l) processes"
 unlike "$(cat "$D/hits")" '^unreadable' "every process was readable"
@@ -84,10 +90,8 @@ for role in proxyd keybrokerd worker ledger dial tlskey export; do
 	"$SW" -plant "$c" "$p" && echo "control $c" > "$D/c" &&
 	    like "$("$SW" "$D/c" "$p")" "^hit $p control raw" "control: a leak in $role is found"
 done
+no_traffic
 gw_stop
-# not the provider, which stays
-# shellcheck disable=SC2086
-wait $JOBS
 for f in "$D/log" "$D/state/ledger/"* "$D/state/export"; do
 	grep -rqF -e "$OKEY" -e "$AKEY" -e "$VKEY" -e "$K" "$f"; [ $? = 1 ]; ok $? "no key in $(basename "$f")"
 done
@@ -98,6 +102,7 @@ unset TAPPASS_VAULT_KEY
 FAKE_TOKEN=hvs.$(random_word)$(random_word) FAKE_SECRET=$(random_word)$(random_word)
 export FAKE_TOKEN FAKE_SECRET
 fake_start
+waits() { p=$(role_pid kms); [ -n "$p" ] && has "/proc/$p/status" '^Seccomp:.2'; }
 for f in token secretid aws; do
 	gw_pid=; rm -rf "$D/state" "$D/ctl.sock"
 	case $f in
@@ -109,9 +114,8 @@ for f in token secretid aws; do
 	chat gpt-4o-mini hello > /dev/null
 	fake_mode hang-head
 	ctl vault rotate > /dev/null 2>&1 & rotating=$!
-	for _ in $(seq 100); do p=$(role_pid kms); [ -n "$p" ] && break; sleep 0.05; done
+	soon 30 waits; ok $? "$f: kms waits for its service"
 	sleep 0.5
-	[ -n "$(role_pid kms)" ]; ok $? "$f: kms waits for its service"
 	echo "$f $c" > "$D/patterns"
 	bad=
 	for _ in 1 2; do
@@ -134,15 +138,16 @@ TAPPASS_VAULT_KEY=$VKEY; export TAPPASS_VAULT_KEY
 if [ -x obj/ordinary/out/sbin/proxyd ]; then
 	gw_pid=; rm -rf "$D/state" "$D/ctl.sock"; PORT=$(free_port)
 	OUT=$top/obj/ordinary/out; gw_start
-	for i in $(seq 10); do chat mode-slow-first-10 "wait $i" > /dev/null & JOBS="$JOBS $!"; done
-	sleep 2
+	wait0=$(grep -c '"event":"request".*mode-slow-first' "$D/provider.log")
+	for i in $(seq 10); do chat mode-slow-first-500 "wait $i" --max-time 900 > /dev/null & JOBS="$JOBS $!"; done
+	arrived() { [ "$(grep -c '"event":"request".*mode-slow-first' "$D/provider.log")" -ge $((wait0 + 10)) ]; }
+	soon 60 arrived; ok $? "ordinary pages: ten calls wait for the provider"
 	sweep_all
 	like "$(cat "$D/named")" '^broker openai raw' "ordinary pages: the key is found in the broker"
 	like "$(cat "$D/named")" '^egress openai raw' "and in the egress during a call"
 	like "$(cat "$D/named")" '^broker vault|^broker anthropic' "and the other secrets too"
+	no_traffic
 	gw_stop
-	# shellcheck disable=SC2086
-	wait $JOBS
 else
 	ok 1 "the build with ordinary pages is missing (make ordinary)"
 fi

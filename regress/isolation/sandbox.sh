@@ -28,6 +28,8 @@ for role in worker broker ledger egress dial tlskey export; do
 	bad=$(awk '$2 ~ /w/ && $2 ~ /x/' /proc/"$p"/maps)
 	is "$bad" "" "$role: no writable and executable mapping"
 done
+# One of the role that has confined itself; its pid in $p.
+confined() { p=$(role_pid $role); [ -n "$p" ] && [ "$(status "$p" Seccomp)" = 2 ]; }
 uids=$(for r in worker broker ledger egress dial tlskey export; do status "$(role_pid $r)" Uid | cut -f1; done | sort | uniq -d)
 [ "$(id -u)" != 0 ] || is "$uids" "" "no two roles share a uid"
 if [ "$(id -u)" = 0 ] && [ -x out/regress/inject ]; then
@@ -36,11 +38,7 @@ if [ "$(id -u)" = 0 ] && [ -x out/regress/inject ]; then
 		for call in execve ptrace process_vm_readv openat_passwd socket_inet socket_unix \
 		    connect sendto_fastopen sendmsg_fastopen shutdown_listen attach_filter mmap_exec memfd_create unshare mount bpf io_uring_setup keyctl \
 		    perf_event_open kill_parent fork setuid; do
-			p=
-			for _ in $(seq 100); do
-				p=$(role_pid $role); [ -n "$p" ] && [ "$(status "$p" Seccomp)" = 2 ] && break
-				sleep 0.05
-			done
+			soon 60 confined || ok 1 "$role: does not come back"
 			r=$(out/regress/inject "$p" $call)
 			case $role:$call:$r in
 			egress:attach_filter:errno\ 92) ok 0 "$role: $call fails ($r)" ;;
@@ -57,7 +55,7 @@ if [ "$(id -u)" = 0 ] && [ -x out/regress/inject ]; then
 				gw_stop; : > "$D/deaths"; gw_spawn; gw_wait
 			fi
 		done
-		p=$(role_pid $role)
+		soon 60 confined
 		r=$(out/regress/inject "$p" clock_gettime)
 		like "$r" '^returned 0' "$role: an allowed call passes"
 	done
@@ -70,7 +68,7 @@ gw_stop
 rm -rf "$D/state" "$D/ctl.sock" "$D/vault.key"
 fake_start; kms_env vault
 kms_held() {	# one that waits; its pid in $p
-	for _ in $(seq 100); do
+	for _ in $(seq 400); do
 		p=$(role_pid kms)
 		[ -n "$p" ] && [ "$(status "$p" Seccomp)" = 2 ] && return 0
 		[ -n "$rotating" ] && kill -0 "$rotating" 2>/dev/null || {
@@ -84,7 +82,8 @@ kms_fresh() {
 	[ -z "$gw_pid" ] || gw_stop
 	fake_mode ok; gw_spawn; gw_wait; rotating=; : > "$D/deaths"
 	# the one that was started ahead may still be at its exchange
-	for _ in $(seq 50); do [ -z "$(role_pid kms)" ] && break; sleep 0.1; done
+	no_kms() { [ -z "$(role_pid kms)" ]; }
+	soon 60 no_kms
 	fake_mode hang-head
 }
 PORT=$(free_port); gw_config; kms_fresh

@@ -20,9 +20,9 @@ for my $size (76 << 10, 300 << 10, 5 << 20, 32 << 20) {
 	my $b = body($size, "size");
 	my $at = -s $log;
 	my $t = now();
-	my $a = call($port, post($key, $chat, $b), 30);
+	my $a = call($port, post($key, $chat, $b), 120);
 	my $ms = (now() - $t) * 1000;
-	my $row = log_wait($log, $at, 5, sub { $_[0]{event} eq 'request' });
+	my $row = log_wait($log, $at, 60, sub { $_[0]{event} eq 'request' });
 	$good++;
 	check($a && $a->{status} == 200 && $a->{whole} && $row && $row->{complete} && $row->{sha256} eq sha256_hex($b),
 	    "$size bytes arrive as they are", $a && $a->{head}, $row && $row->{received});
@@ -40,7 +40,7 @@ for my $size (76 << 10, 300 << 10, 5 << 20, 32 << 20) {
 		$want{sha256_hex($b)} = 1;
 		my $pid = fork() // die "fork: $!";
 		if (!$pid) {
-			my $a = call($port, post($key, $chat, $b), 40);
+			my $a = call($port, post($key, $chat, $b), 240);
 			exit($a && $a->{status} == 200 && $a->{whole} ? 0 : 1);
 		}
 		push @pid, $pid;
@@ -83,12 +83,12 @@ for my $s (@strange) {
 			last if !defined $n && !$!{EAGAIN};
 			$took += $n // 0;
 		}
-		my $a = answer($c, 5);
+		my $a = answer($c, 30);
 		my $name = "$s->[0], " . ($chunked ? 'chunks' : 'declared');
 		check($a && $a->{status} == 401, "32 MiB with $name: 401", $a && $a->{head});
 		check($took < 1 << 20, "$name: not read", $took);
 		diag("$name: $took bytes into the sockets");
-		check(gone($c, 5), "$name: closed");
+		check(gone($c, 30), "$name: closed");
 		shut($c);
 	}
 }
@@ -100,10 +100,10 @@ for my $case (['a model that is not there', 404, sub { body(1 << 20, 'x') =~ s/g
     ['no JSON at its end', 400, sub { body(1 << 20, 'x') . '}' }],
     ['no JSON at its start', 400, sub { ']' . body(1 << 20, 'x') }],
     ['two models', 400, sub { body(1 << 20, 'x') =~ s/\}\z/,"model":"gpt-4o"}/r }]) {
-	my $a = call($port, post($key, $chat, $case->[2]->()), 10);
+	my $a = call($port, post($key, $chat, $case->[2]->()), 60);
 	check($a && $a->{status} == $case->[1], "1 MB, $case->[0]: $case->[1]", $a && $a->{head}, $a && $a->{body});
 }
 $good++;
-my $a = call($port, post($key, $chat, body(200, 'last')), 10);
+my $a = call($port, post($key, $chat, body(200, 'last')), 60);
 check($a && $a->{status} == 200, 'a small call at the end');
 diag("good calls $good");

@@ -18,7 +18,7 @@ sub ask {
 	for (1 .. 2) {
 		$c{$who} = dial($port) if !$c{$who} || $c{$who}{eof};
 		put($c{$who}, post($key, $route{$who}, $body));
-		my $a = answer($c{$who}, 10);
+		my $a = answer($c{$who}, 60);
 		return $a if $a;
 		delete $c{$who};
 	}
@@ -111,7 +111,7 @@ for my $who ('openai', 'anthropic') {
 		my $stream = $i % 2;
 		put($c, post($key, $route{openai}, '{"model":"gpt-4o-mini",' . ($stream ? '"stream":true,' : '') .
 		    "\"messages\":[{\"role\":\"user\",\"content\":\"$text\"}]}"));
-		my $a = answer($c, 10) or last;
+		my $a = answer($c, 60) or last;
 		my $t = text('openai', $stream, $a->{body}) // '';
 		$n += @m;
 		$bad++ if index($t, $text) < 0;

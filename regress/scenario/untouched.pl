@@ -184,8 +184,8 @@ sub send_all {
 			my $n = 1 + int rand length $req;
 			put($c, substr($req, 0, $n, ''));
 		}
-		put($c, \$req, 30);
-		my $a = answer($c, 30);
+		put($c, \$req, 120);
+		my $a = answer($c, 120);
 		if (!$a || $a->{status} != 200 || !$a->{whole}) {
 			$wrong++;
 			$first ||= "body $i, $path, " . length($from) . ' bytes: ' . ($a ? "$a->{head} $a->{body}" : 'no answer');
@@ -200,7 +200,7 @@ sub send_all {
 		print $out "$id $sha $edits\n";
 	}
 	close $out;
-	my $over = call($port, post($key, '/v1/chat/completions', grows(32 << 20)), 30);
+	my $over = call($port, post($key, '/v1/chat/completions', grows(32 << 20)), 120);
 	check($over && $over->{status} == 413, 'an edit that would pass the cap: 413, not a cut body', $over && $over->{head});
 	check(!$wrong, "$count bodies are answered with 200", "$wrong are not", $first);
 	my @got = grep { $_->{event} eq 'request' } log_rows($log);
