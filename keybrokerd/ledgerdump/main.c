@@ -3,7 +3,8 @@
  * ledgerdump DIR: the log of a stopped or copied state directory as a stream
  * on standard output, for auditverify.  Never writes below DIR: the database
  * is copied into a private directory, whose files are unlinked as soon as
- * they are open.
+ * they are open.  DIR comes from the one who is audited: only regular files of a
+ * bounded length are opened there, and through no link.
  */
 #include <sys/stat.h>
 
@@ -20,6 +21,7 @@
 #include "keybrokerd/ledger/ledger.h"
 
 #define SQLITE_LOCKS	0x40000000	/* where SQLite locks bytes */
+#define FILE_MAX	(1LL << 30)	/* a database is below 64 MiB */
 
 static char	tmp[PATH_MAX];
 
@@ -53,29 +55,59 @@ clean(void)
 	tmp[0] = '\0';
 }
 
+/* An existing file, for reading; its length.  -1 with errno. */
 static int
-copy_fd(int from, int to)
+regular(const char *path, off_t *len)
+{
+	struct stat	 st;
+	int		 fd;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK |
+	    O_NOCTTY);
+	if (fd == -1)
+		return -1;
+	errno = 0;
+	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) ||
+	    st.st_size > FILE_MAX) {
+		if (errno == 0)
+			errno = S_ISREG(st.st_mode) ? EFBIG : EINVAL;
+		close(fd);
+		return -1;
+	}
+	*len = st.st_size;
+	return fd;
+}
+
+/* len bytes, or what there is of them. */
+static int
+copy_fd(int from, int to, off_t len)
 {
 	char	 buf[65536];
 	ssize_t	 n;
 
-	while ((n = read(from, buf, sizeof(buf))) > 0)
+	for (n = 0; len > 0; len -= n) {
+		n = read(from, buf, len < (off_t)sizeof(buf) ? (size_t)len :
+		    sizeof(buf));
+		if (n <= 0)
+			break;
 		if (write(to, buf, (size_t)n) != n)
 			return -1;
-	return (int)n;
+	}
+	return n < 0 ? -1 : 0;
 }
 
 /* 0, or -1 with errno; ENOENT: there is no such file. */
 static int
 copy(const char *from, const char *to)
 {
+	off_t	 len;
 	int	 error, in_fd, out_fd, r;
 
-	in_fd = open(from, O_RDONLY | O_CLOEXEC);
+	in_fd = regular(from, &len);
 	if (in_fd == -1)
 		return -1;
 	out_fd = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	r = out_fd == -1 ? -1 : copy_fd(in_fd, out_fd);
+	r = out_fd == -1 ? -1 : copy_fd(in_fd, out_fd, len);
 	error = errno;
 	close(in_fd);
 	if (out_fd != -1)
@@ -89,9 +121,10 @@ static int
 locked(const char *db)
 {
 	struct flock	 fl;
+	off_t		 len;
 	int		 fd, r;
 
-	fd = open(db, O_RDONLY | O_CLOEXEC);
+	fd = regular(db, &len);
 	if (fd == -1)
 		return 0;
 	memset(&fl, 0, sizeof(fl));

@@ -117,4 +117,19 @@ if [ "$(id -u)" = 0 ]; then
 fi
 gw_stop
 like "$(verify "$D/state" | tail -n 1)" 'intact$' "intact"
+
+# A "state directory" that the audited side made up costs the auditor nothing.
+mkdir "$D/made" "$D/madetmp"
+hostile() {	# NAME: of $D/made/ledger.db and its WAL
+	before=$(du -s "$D/madetmp" | cut -f 1)
+	TMPDIR=$D/madetmp timeout 120 "$OUT/bin/auditverify" "$D/made" > "$D/made.out" 2>&1
+	is "$?$(ls "$D/madetmp")" 2 "$1: refused, nothing is left behind"
+	like "$(cat "$D/made.out")" "ledgerdump: $D/made/ledger.db.*: " "$1: said"
+	is "$(du -s "$D/madetmp" | cut -f 1)" "$before" "$1: no disk is filled"
+	rm -f "$D"/made/*
+}
+mkfifo "$D/made/ledger.db"; hostile "a fifo"
+ln -s /dev/zero "$D/made/ledger.db"; hostile "a link to a device"
+truncate -s 2G "$D/made/ledger.db"; hostile "an endless file"
+cp "$D/state/ledger/ledger.db" "$D/made/ledger.db"; mkfifo "$D/made/ledger.db-wal"; hostile "a fifo as its WAL"
 finish
