@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "keybrokerd/egress/egress.h"
 
@@ -250,6 +251,27 @@ is_events(const struct answer *a)
 	    field_equal(a->buf.p + f->value_off, n, type);
 }
 
+/*
+ * Has a field before this one its name?  The first is the one that was judged
+ * (is_events): of two a client might take the other.
+ */
+static int
+is_repeated(const struct answer *a, uint32_t at)
+{
+	const struct http1_field	*f, *g;
+	uint32_t			 i;
+
+	f = &a->head.fields[at];
+	for (i = 0; i < at; i++) {
+		g = &a->head.fields[i];
+		if (g->name_len == f->name_len && strncasecmp(
+		    (const char *)a->buf.p + g->name_off,
+		    (const char *)a->buf.p + f->name_off, f->name_len) == 0)
+			return 1;
+	}
+	return 0;
+}
+
 /* The fields that pass; returns where they end, *count how many. */
 static uint8_t *
 fields(const struct answer *a, const struct mask_key *k, uint8_t *p,
@@ -268,7 +290,7 @@ fields(const struct answer *a, const struct mask_key *k, uint8_t *p,
 		value = a->buf.p + f->value_off;
 		if (field_answer(name, f->name_len, value, f->value_len,
 		    &as) != FIELD_KEEP || f->value_len > FIELD_VALUE_MAX ||
-		    http1_named(&a->head, a->buf.p, as))
+		    http1_named(&a->head, a->buf.p, as) || is_repeated(a, i))
 			continue;
 		n = masked(k, value, f->value_len, out, echoes);
 		if ((size_t)(end - p) < strlen(as) + n + 4)

@@ -211,6 +211,9 @@ frame(void **state)
 	    "x-ratelimit-remaining-requests: 7\r\n"
 	    "openai-version: 2020-10-01\r\n"
 	    "retry-after: 5\r\n"
+	    /* what was sent twice is told once, as it was judged */
+	    "Content-Type: application/json\r\n"
+	    "retry-after: 6\r\n"
 	    "transfer-encoding: chunked\r\n\r\n";
 	struct mask_key	 k;
 	struct answer	 a;
