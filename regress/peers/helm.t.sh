@@ -28,7 +28,13 @@ is $? 0 "helm lint --strict"
 for v in default "tls --set tls.secretName=proxyd-tls" \
     "emptydir --set persistence.enabled=false,networkPolicy.enabled=false" \
     "vaultkey --set secrets.vaultKeySecret=vk,secrets.llmSecret=other" \
-    "agent -f etc/examples/secrets/vault-agent.yaml"; do
+    "agent -f etc/examples/secrets/vault-agent.yaml" \
+    "aws_kms -f etc/examples/kms/aws_kms.yaml" \
+    "gcp_kms -f etc/examples/kms/gcp_kms.yaml" \
+    "azure_kv -f etc/examples/kms/azure_kv.yaml" \
+    "azure_kv_wrap -f etc/examples/kms/azure_kv_wrap.yaml" \
+    "vault -f etc/examples/kms/vault.yaml" \
+    "vault_transit -f etc/examples/kms/vault_transit.yaml"; do
 	n=${v%% *}
 	a=${v#"$n"}
 	# shellcheck disable=SC2086
@@ -65,6 +71,48 @@ is $? 0 "proxyd -n takes what the chart renders"
 sed 's/^/# /' "$D/out"
 perl -ne 'print if /secrets file/' "$D/agent.yaml" > "$D/sf"
 like "$(cat "$D/sf")" 'secrets file "/vault/secrets/llm"' "the agent's file is named"
+
+# --- the vault key from each kind of KMS ----------------------------------------
+# The container's variables, NAME=value.
+variables() {
+	perl -0777 -ne 'while (/- name: (\w+)\n\s+value: "?([^"\n]*)"?\n/g) { print "$1=$2\n" }' "$1"
+}
+mkdir "$D/kms"
+cp "$D/proxyd.conf" "$D/kms"
+sed "s,\"/var/lib/proxyd/,\"$D/kms/,; s,\"/etc/proxyd/,\"$D/kms/,; s,\"/run/proxyd/,\"$D/kms/," \
+    "$D/keybrokerd.conf" > "$D/kms/keybrokerd.conf"
+for n in aws_kms gcp_kms azure_kv azure_kv_wrap vault vault_transit; do
+	variables "$D/$n.yaml" > "$D/vars"
+	uri=$(sed -n 's/^TAPPASS_VAULT_KEY_KMS=//p' "$D/vars")
+	like "$uri" "^$n://[^/]" "$n: the URI reaches the container"
+	unlike "$(cat "$D/$n.yaml")" 'name: TAPPASS_VAULT_KEY$' "$n: and no key beside it"
+	# The gateway itself reads that URI and these variables: no word against them.
+	# shellcheck disable=SC2046
+	env -i PATH="$PATH" HOME="$D" $(cat "$D/vars") timeout 60 "$OUT/sbin/keybrokerd" init \
+	    -c "$D/kms" -s "$D/$n.state" > "$D/$n.init" 2>&1 & init_pid=$!
+	for _ in $(seq 600); do
+		grep -q 'vault key' "$D/$n.init" && break
+		kill -0 $init_pid 2>/dev/null || break
+		sleep 0.1
+	done
+	kill $init_pid 2>/dev/null; wait $init_pid 2>/dev/null
+	like "$(cat "$D/$n.init")" "vault key from $uri" "$n: the gateway takes it"
+done
+for n in vault vault_transit; do
+	for p in /etc/proxyd/vault-token /etc/proxyd/vault-ca; do
+		like "$(cat "$D/$n.yaml")" "mountPath: $p\$" "$n: $p is mounted"
+	done
+	like "$(cat "$D/$n.yaml")" 'port: 8200' "$n: its port is let out"
+done
+like "$(cat "$D/aws_kms.yaml")" 'eks.amazonaws.com/role-arn: arn:aws:iam' "aws_kms: the account's role"
+like "$(cat "$D/azure_kv.yaml")" 'azure.workload.identity/use: "true"' "azure_kv: the pod's label"
+like "$(cat "$D/gcp_kms.yaml")" 'cidr: 169.254.169.254/32' "gcp_kms: the metadata address is let out"
+for n in aws_kms azure_kv vault default; do
+	unlike "$(cat "$D/$n.yaml")" 'cidr: 169.254' "$n: and here it is not"
+done
+render --set secrets.vaultKeySecret=vk,secrets.vaultKeyKMS=vault://secret/data/x > "$D/out" 2>&1
+r=$?; [ $r != 0 ]; ok $? "two places for the vault key: not rendered"
+like "$(cat "$D/out")" 'in one place' "which says why"
 
 # --- examples ------------------------------------------------------------------
 for f in hashicorp-vault azure-keyvault aws-secrets-manager cyberark-conjur; do
