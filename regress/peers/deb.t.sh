@@ -131,6 +131,37 @@ is "$(sha256sum < "$R/etc/proxyd/vault.key")" "$k1" "with the same vault key"
 like "$(inside auditverify /var/lib/proxyd/export 2>&1 | tail -n 1)" ': intact$' \
     "the log is intact"
 
+# --- an operator who says where the vault key is gets no other one ---------------
+mv "$R/etc/proxyd/vault.key" "$D/vault.key"
+# again WHERE: what says so; with the database of before, and fresh.
+again() {
+	inside dpkg -i /tmp/proxyd.deb > "$D/dpkg.out" 2>&1
+	is $? 0 "installed again, $1"
+	[ ! -e "$R/etc/proxyd/vault.key" ]; ok $? "no stray key, $1"
+}
+mkdir -p "$R/etc/default"
+echo 'TAPPASS_VAULT_KEY_KMS=vault_transit://tappass' > "$R/etc/default/proxyd"
+again "a KMS in /etc/default/proxyd"
+mv "$R/var/lib/proxyd/ledger/ledger.db" "$D/ledger.db"
+again "and no database yet"
+rm "$R/etc/default/proxyd"
+d=$R/etc/systemd/system/proxyd.service.d
+mkdir -p "$d"
+printf '[Service]\nLoadCredentialEncrypted=vault-key:/etc/credstore.encrypted/vk\n' > "$d/key.conf"
+again "a credential in the unit's drop-in"
+rm -r "$d"
+cp -p "$R/etc/proxyd/keybrokerd.conf" "$D/keybrokerd.conf"
+echo 'vault key file "/srv/proxyd.key"' >> "$R/etc/proxyd/keybrokerd.conf"
+again "a place of its own in keybrokerd.conf"
+[ ! -e "$R/srv/proxyd.key" ]; ok $? "nor is one made there"
+cp -p "$D/keybrokerd.conf" "$R/etc/proxyd/keybrokerd.conf"
+echo '#TAPPASS_VAULT_KEY_KMS=vault_transit://tappass' > "$R/etc/default/proxyd"
+inside dpkg -i /tmp/proxyd.deb > "$D/dpkg.out" 2>&1
+[ -s "$R/etc/proxyd/vault.key" ]; ok $? "a comment says nothing: the key is made"
+rm "$R/etc/default/proxyd"
+mv "$D/vault.key" "$R/etc/proxyd/vault.key"
+mv "$D/ledger.db" "$R/var/lib/proxyd/ledger/ledger.db"
+
 # --- without root, as proxyd-user.service --------------------------------------
 uid=$(awk -F: '$1 == "_proxyd" { print $3 }' "$R/etc/passwd")
 gid=$(awk -F: '$1 == "_proxyd" { print $4 }' "$R/etc/passwd")
