@@ -280,7 +280,7 @@ fields(const struct answer *a, const struct mask_key *k, uint8_t *p,
 	const struct http1_field	*f;
 	const uint8_t			*name, *value;
 	const char			*as;
-	uint8_t				 out[FIELD_VALUE_MAX + CREDENTIAL_MAX];
+	uint8_t				 out[FIELD_VALUE_MAX + CREDENTIAL_MAX] UNSET;
 	size_t				 n;
 	uint32_t			 i;
 
@@ -333,7 +333,7 @@ answer_id(const struct answer *a, const struct mask_key *k, char *out,
 {
 	const struct http1_field	*f;
 	const char			*as;
-	uint8_t				 v[FIELD_VALUE_MAX + CREDENTIAL_MAX];
+	uint8_t				 v[FIELD_VALUE_MAX + CREDENTIAL_MAX] UNSET;
 	size_t				 n;
 	uint32_t			 echoes;
 

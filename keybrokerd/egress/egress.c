@@ -152,7 +152,7 @@ say(struct wire *w, struct msgw *m)
 int
 egress_dial(uint32_t cookie)
 {
-	struct msgw	 m;
+	struct msgw	 m UNSET;
 
 	msg_open(&m, M_CONNECT);
 	msg_put_u32(&m, cookie);
@@ -169,7 +169,7 @@ egress_dials(void)
 void
 egress_upstream(uint32_t link, int up, int end, const char *text)
 {
-	struct msgw	 m;
+	struct msgw	 m UNSET;
 
 	msg_open(&m, M_UPSTREAM);
 	msg_put_u32(&m, link);
@@ -207,7 +207,7 @@ static int
 report(uint16_t type, const struct release *r, const struct exchange *x,
     int end, int closer, uint64_t up, const uint8_t *shaup, const char *text)
 {
-	struct msgw	 m;
+	struct msgw	 m UNSET;
 	uint32_t	 echoes;
 
 	echoes = x == NULL ? 0 : x->echoes;

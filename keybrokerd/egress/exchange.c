@@ -49,7 +49,7 @@ unsend(struct exchange *x)
 static void
 put_error(struct lane *l, int end, unsigned int status, const char *text)
 {
-	uint8_t		 p[13 + EGRESS_TEXT];
+	uint8_t		 p[13 + EGRESS_TEXT] UNSET;
 	uint64_t	 no;
 	size_t		 n;
 	int		 i;
@@ -85,7 +85,7 @@ put_body(struct lane *l, const uint8_t *p, size_t n)
 static void
 last_frame(struct lane *l, int end, unsigned int status, const char *text)
 {
-	uint8_t	 rest[CREDENTIAL_MAX], e;
+	uint8_t	 rest[CREDENTIAL_MAX] UNSET, e;
 
 	if (!l->x->matched)
 		return;
@@ -481,7 +481,7 @@ static int
 on_head(struct lane *l)
 {
 	struct exchange	*x;
-	uint8_t		 frame[LINK_CTRL];
+	uint8_t		 frame[LINK_CTRL] UNSET;
 	size_t		 n;
 
 	x = l->x;

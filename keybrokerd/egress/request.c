@@ -122,7 +122,7 @@ long
 request_head(const struct release *r, const struct offer *o, uint8_t *out,
     size_t size)
 {
-	char		 host[HOST_MAX + 16];
+	char		 host[HOST_MAX + 16] UNSET;
 	struct head	 h;
 
 	if (!sound(r) || request_authority(r, host, sizeof(host)) == -1) {

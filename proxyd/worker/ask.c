@@ -69,6 +69,31 @@ ask_admit(struct conn *c, int question)
 	return send_or_fail(c, &m);
 }
 
+/*
+ * A body of some length is read for whom the broker has allowed one on this
+ * connection: ADMIT would be a round trip for what is known.  Nothing is decided
+ * by it, since CALL is judged as ever; after a refusal it is asked again.
+ */
+static void
+token_digest(const struct conn *c, uint8_t out[SHA256_LEN])
+{
+	const char	*t;
+
+	t = c->call->ask->token;
+	sha256_buf(t, strlen(t), out);
+}
+
+int
+ask_known(const struct conn *c)
+{
+	uint8_t	 sha[SHA256_LEN];
+
+	if (!c->caller)
+		return 0;
+	token_digest(c, sha);
+	return memcmp(sha, c->known, sizeof(sha)) == 0;	/* no secrets */
+}
+
 /* Digest of the body as it is sent, edits applied. */
 static void
 digest(struct call *k, uint8_t out[SHA256_LEN])
@@ -126,7 +151,7 @@ int
 ask_call(struct conn *c)
 {
 	static struct msgw m;
-	char		 path[PATH_MAX_ + 1];
+	char		 path[PATH_MAX_ + 1] UNSET;
 	uint8_t		 sha[SHA256_LEN];
 	struct problem	 p;
 	struct call	*k;
@@ -278,6 +303,10 @@ ask_allow(struct conn *c, struct msgr *r)
 		models_answer(c);
 		return;
 	}
+	if (k->ask != NULL && k->size > ADMIT_ABOVE) {
+		token_digest(c, c->known);
+		c->caller = 1;
+	}
 	c->state = C_SENT;
 	stream_run(c);
 }
@@ -305,6 +334,7 @@ ask_deny(struct conn *c, struct msgr *r)
 	k->live = 0;
 	k->named = 1;
 	k->denied = r->type == M_DENY;
+	c->caller = 0;
 	if (k->pending && k->question && p.status != 401 && p.status < 500) {
 		/* Known, but not allowed what nobody has asked for. */
 		conn_fail(c, &k->problem);

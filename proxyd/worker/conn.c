@@ -312,7 +312,7 @@ static int
 fill(struct conn *c)
 {
 	struct worker	*w;
-	size_t		 n;
+	size_t		 n, used;
 
 	w = c->worker;
 	if (!c->readable || c->eof || !wants(c))
@@ -325,7 +325,10 @@ fill(struct conn *c)
 		}
 		if (c->state == C_HEAD && c->in.len == 0)
 			c->deadline = poll_now() + w->lim.head;
-		if (wbuf_add(&c->in, w->scratch, n) == -1)
+		used = c->state == C_BODY && c->in.len == 0 ?
+		    intake_take(c, w->scratch, n) : 0;
+		if (used < n && c->state != C_DEAD &&
+		    wbuf_add(&c->in, w->scratch + used, n - used) == -1)
 			conn_kill(c);
 		return 1;
 	case IO_EOF:

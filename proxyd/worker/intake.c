@@ -330,7 +330,14 @@ begin(struct conn *c)
 		return;
 	}
 	k->expect = c->head->expect_continue;
-	if (k->expect || (!k->body.chunked && k->body.declared > ADMIT_ABOVE))
+	if (k->body.chunked || k->body.declared <= ADMIT_ABOVE) {
+		if (k->expect)
+			ask_admit(c, 0);
+		return;
+	}
+	k->known = !k->expect && k->body.declared <= EGRESS_HOLD &&
+	    ask_known(c);
+	if (!k->known)
 		ask_admit(c, 0);
 }
 
@@ -426,16 +433,14 @@ feed(struct conn *c, size_t before)
 	return 0;
 }
 
-/* How many bytes may be taken now; 0: not before ADMITTED. */
+/* How many of n bytes may be taken now; 0: not before ADMITTED. */
 static size_t
-allowance(struct conn *c)
+allowance(struct conn *c, size_t n)
 {
 	struct call	*k;
-	size_t		 n;
 
 	k = c->call;
-	n = c->in.len;
-	if (k->route->group != RG_CALL || k->admit == CA_OK ||
+	if (k->route->group != RG_CALL || k->admit == CA_OK || k->known ||
 	    (!k->body.chunked && k->body.declared <= ADMIT_ABOVE))
 		return n;
 	if (n > ADMIT_ABOVE - k->body.buf.len)
@@ -459,14 +464,37 @@ bad_body(struct conn *c, enum body_verdict v, const char *reason)
 		refuse_now(c, RC_BAD, reason);
 }
 
-/* Takes what has arrived of the body; 1 if something moved. */
-int
-intake_body(struct conn *c)
+/* Bytes of the client: how many were the body's.  A refusal shows in state. */
+size_t
+intake_take(struct conn *c, const uint8_t *p, size_t n)
 {
 	enum body_verdict v;
 	struct call	*k;
 	const char	*reason;
-	size_t		 before, n, used;
+	size_t		 before, used;
+
+	k = c->call;
+	n = allowance(c, n);
+	if (n == 0 || c->state != C_BODY)
+		return 0;
+	before = k->body.buf.len;
+	reason = NULL;
+	v = body_take(c->worker, &k->body, p, n,
+	    k->route->group == RG_CONSOLE ? BODY_CONTROL : BODY_MAX, &used,
+	    &reason);
+	if (v == BODY_MORE || v == BODY_DONE)
+		(void)feed(c, before);
+	else
+		bad_body(c, v, reason);
+	return used;
+}
+
+/* Takes what has arrived of the body; 1 if something moved. */
+int
+intake_body(struct conn *c)
+{
+	struct call	*k;
+	size_t		 used;
 
 	k = c->call;
 	if (c->eof && c->in.len == 0 && !k->body.done) {
@@ -474,23 +502,14 @@ intake_body(struct conn *c)
 		return 0;
 	}
 	if (!k->body.done) {
-		n = c->in.len == 0 ? 0 : allowance(c);
-		if (n == 0 || c->state != C_BODY)
-			return c->state != C_BODY;
-		before = k->body.buf.len;
-		reason = NULL;
-		v = body_take(c->worker, &k->body, wbuf_bytes(&c->in), n,
-		    k->route->group == RG_CONSOLE ? BODY_CONTROL : BODY_MAX,
-		    &used, &reason);
+		if (c->in.len == 0)
+			return 0;
+		used = intake_take(c, wbuf_bytes(&c->in), c->in.len);
 		wbuf_drain(&c->in, used);
-		if (v != BODY_MORE && v != BODY_DONE) {
-			bad_body(c, v, reason);
+		if (c->state != C_BODY)
 			return 1;
-		}
-		if (!feed(c, before))
-			return 1;
-		if (v == BODY_MORE)
-			return 1;
+		if (!k->body.done)
+			return used > 0;
 	}
 	if (k->admit == CA_ASKED)
 		return 0;

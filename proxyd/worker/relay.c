@@ -165,10 +165,11 @@ on_head(struct conn *c, const struct link_frame *f)
 		conn_kill(c);
 		return;
 	}
-	if (k->lengthed && !is_bare(k))
-		wbuf_fmt(&c->out, "content-length: %llu\r\n",
-		    (unsigned long long)length);
-	else if (k->chunked)
+	if (k->lengthed && !is_bare(k)) {
+		wbuf_str(&c->out, "content-length: ");
+		wbuf_u64(&c->out, length);
+		wbuf_str(&c->out, "\r\n");
+	} else if (k->chunked)
 		wbuf_str(&c->out, "transfer-encoding: chunked\r\n");
 	wbuf_str(&c->out, "\r\n");
 }

@@ -213,35 +213,54 @@ reply_error_body(struct wbuf *b, const struct reply_meta *m,
 	wbuf_str(b, "}\n");
 }
 
+/* The date is the same for all answers of a second. */
 static void
 date_field(struct wbuf *b)
 {
-	char		 text[40];
+	static char	 line[48];
+	static time_t	 of;
 	struct tm	 tm;
 	time_t		 now;
 
 	now = time(NULL);
-	memset(&tm, 0, sizeof(tm));
-	gmtime_r(&now, &tm);
-	strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &tm);
-	wbuf_fmt(b, "date: %s\r\n", text);
+	if (now != of || line[0] == '\0') {
+		memset(&tm, 0, sizeof(tm));
+		gmtime_r(&now, &tm);
+		strftime(line, sizeof(line),
+		    "date: %a, %d %b %Y %H:%M:%S GMT\r\n", &tm);
+		of = now;
+	}
+	wbuf_str(b, line);
 }
 
+/* One of each answer: no format is read for it. */
 void
 reply_head(struct wbuf *b, const struct reply_meta *m, uint16_t status)
 {
-	char	 origin[HEX_SIZE(8)], leaf[HEX_SIZE(32)];
+	char	 hex[HEX_SIZE(32)];
 
-	wbuf_fmt(b, "HTTP/1.1 %u %s\r\n", status, phrase(status));
+	wbuf_str(b, "HTTP/1.1 ");
+	wbuf_u64(b, status);
+	wbuf_str(b, " ");
+	wbuf_str(b, phrase(status));
+	wbuf_str(b, "\r\n");
 	date_field(b);
-	wbuf_fmt(b, "x-request-id: %s\r\nrequest-id: %s\r\n", m->id, m->id);
-	wbuf_str(b, "cache-control: no-store\r\n"
+	wbuf_str(b, "x-request-id: ");
+	wbuf_str(b, m->id);
+	wbuf_str(b, "\r\nrequest-id: ");
+	wbuf_str(b, m->id);
+	wbuf_str(b, "\r\ncache-control: no-store\r\n"
 	    "x-content-type-options: nosniff\r\n");
 	if (m->receipt != NULL) {
-		hex_encode(origin, sizeof(origin), m->receipt->origin, 8);
-		hex_encode(leaf, sizeof(leaf), m->receipt->leaf, 32);
-		wbuf_fmt(b, "x-audit: %s/%llu/%s\r\n", origin,
-		    (unsigned long long)m->receipt->index, leaf);
+		hex_encode(hex, sizeof(hex), m->receipt->origin, 8);
+		wbuf_str(b, "x-audit: ");
+		wbuf_str(b, hex);
+		wbuf_str(b, "/");
+		wbuf_u64(b, m->receipt->index);
+		hex_encode(hex, sizeof(hex), m->receipt->leaf, 32);
+		wbuf_str(b, "/");
+		wbuf_str(b, hex);
+		wbuf_str(b, "\r\n");
 	}
 	if (!m->keep)
 		wbuf_str(b, "connection: close\r\n");

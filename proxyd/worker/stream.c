@@ -7,6 +7,7 @@
  * bad frame costs this call, never the process.
  */
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 #include <errno.h>
 
@@ -14,8 +15,20 @@
 #include "common/proc/poll.h"
 #include "proxyd/worker/worker.h"
 
-#define STREAM_QUEUE	65536	/* towards the egress */
+#define STREAM_FRAMES	17	/* of a write: EGRESS_HOLD and END */
 #define STREAM_READS	8	/* a turn, then others have theirs */
+
+/* What one write takes, and where the body stood before each frame of it. */
+struct batch {
+	struct iovec	 iov[1 + 2 * STREAM_FRAMES];
+	uint8_t		 heads[STREAM_FRAMES][LINK_HEAD];
+	struct {
+		struct edit_iter	 iter;
+		struct edit_piece	 piece;
+	}		 before[STREAM_FRAMES];
+	int		 n, frames;
+	size_t		 len;
+};
 
 static void
 frame(struct wlink *l, enum link_type type, const void *p, size_t n)
@@ -61,33 +74,6 @@ stream_open(struct conn *c)
 	edit_begin(&k->ask->iter, &k->ask->edit, k->body.buf.len);
 }
 
-/* Next frame of the body, or END. */
-static void
-body_frame(struct conn *c)
-{
-	struct edit_piece *p;
-	struct call	*k;
-	size_t		 n;
-
-	k = c->call;
-	p = &k->ask->piece;
-	if (p->len == 0 && !edit_next(&k->ask->iter, p)) {
-		frame(k->link, LF_END, NULL, 0);
-		k->ended = 1;
-		body_free(c->worker, &k->body);
-		return;
-	}
-	n = p->len > LINK_DATA ? LINK_DATA : (size_t)p->len;
-	if (p->text != NULL) {
-		frame(k->link, LF_DATA, p->text, n);
-		p->text += n;
-	} else {
-		frame(k->link, LF_DATA, wbuf_bytes(&k->body.buf) + p->off, n);
-		p->off += n;
-	}
-	p->len -= n;
-}
-
 /* Writes what is queued; -1: the link has ended. */
 static int
 push(struct wlink *l)
@@ -110,24 +96,163 @@ push(struct wlink *l)
 	return l->out.bad ? -1 : 0;
 }
 
+/* A frame whose bytes stay where they are until it is written. */
+static void
+add(struct batch *b, enum link_type type, const void *p, size_t n)
+{
+	link_head(b->heads[b->frames], type, 0, n);
+	b->iov[b->n].iov_base = b->heads[b->frames];
+	b->iov[b->n++].iov_len = LINK_HEAD;
+	b->iov[b->n].iov_base = (void *)(uintptr_t)p;
+	b->iov[b->n++].iov_len = n;
+	b->len += LINK_HEAD + n;
+	b->frames++;
+}
+
+/*
+ * Next frame of the body, or END.  The first one is so long that the other
+ * side takes it with what is ahead of it in one read.
+ */
+static void
+body_frame(struct conn *c, struct batch *b)
+{
+	struct edit_piece *p;
+	struct call	*k;
+	size_t		 most, n;
+
+	k = c->call;
+	p = &k->ask->piece;
+	b->before[b->frames].iter = k->ask->iter;
+	b->before[b->frames].piece = *p;
+	if (p->len == 0 && !edit_next(&k->ask->iter, p)) {
+		add(b, LF_END, NULL, 0);
+		k->ended = 1;
+		return;
+	}
+	most = b->frames == 0 && b->len < LINK_DATA ? LINK_DATA - b->len :
+	    LINK_DATA;
+	n = p->len > most ? most : (size_t)p->len;
+	if (p->text != NULL) {
+		add(b, LF_DATA, p->text, n);
+		p->text += n;
+	} else {
+		add(b, LF_DATA, wbuf_bytes(&k->body.buf) + p->off, n);
+		p->off += n;
+	}
+	p->len -= n;
+}
+
+/* What is queued, and frames of the body behind it. */
+static void
+gather(struct conn *c, struct batch *b)
+{
+	struct wlink	*l;
+
+	l = c->call->link;
+	b->frames = b->n = 0;
+	b->len = l->out.len;
+	if (l->out.len > 0) {
+		b->iov[0].iov_base = (void *)(uintptr_t)wbuf_bytes(&l->out);
+		b->iov[0].iov_len = l->out.len;
+		b->n = 1;
+	}
+	while (!c->call->ended && b->frames < STREAM_FRAMES)
+		body_frame(c, b);
+}
+
+/* The body goes on with frame i of the batch. */
+static void
+go_back(struct call *k, const struct batch *b, int i)
+{
+	if (i == b->frames)
+		return;
+	k->ask->iter = b->before[i].iter;
+	k->ask->piece = b->before[i].piece;
+	k->ended = 0;
+}
+
+/* n bytes of the batch were written: the rest of a frame is queued. */
+static void
+settle(struct conn *c, const struct batch *b, size_t n)
+{
+	const struct iovec *v;
+	struct call	*k;
+	struct wbuf	*out;
+	size_t		 head;
+	int		 i;
+
+	k = c->call;
+	out = &k->link->out;
+	v = b->iov + (out->len > 0);
+	if (n < out->len) {
+		wbuf_drain(out, n);
+		go_back(k, b, 0);
+		return;
+	}
+	n -= out->len;
+	if (out->len > 0)
+		wbuf_drain(out, out->len);
+	for (i = 0; i < b->frames && n >= LINK_HEAD + v[1].iov_len; i++) {
+		n -= LINK_HEAD + v[1].iov_len;
+		v += 2;
+	}
+	if (i < b->frames && n > 0) {
+		head = n < LINK_HEAD ? n : LINK_HEAD;
+		wbuf_add(out, (uint8_t *)v[0].iov_base + head,
+		    LINK_HEAD - head);
+		wbuf_add(out, (uint8_t *)v[1].iov_base + (n - head),
+		    v[1].iov_len - (n - head));
+		i++;
+	}
+	go_back(k, b, i);
+}
+
+/* As much of the body as the socket takes at once; -1: the link has ended. */
+static int
+send_batch(struct conn *c)
+{
+	static struct batch b;
+	struct msghdr	 mh;
+	struct wlink	*l;
+	ssize_t		 n;
+
+	l = c->call->link;
+	gather(c, &b);
+	memset(&mh, 0, sizeof(mh));
+	mh.msg_iov = b.iov;
+	mh.msg_iovlen = b.n;
+	do {
+		n = sendmsg(l->fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
+	} while (n == -1 && errno == EINTR);
+	if (n == -1 && errno != EAGAIN && errno != EWOULDBLOCK)
+		return -1;
+	settle(c, &b, n == -1 ? 0 : (size_t)n);
+	if (n == -1 || (size_t)n < b.len)
+		l->writable = 0;
+	if (c->call->ended)
+		body_free(c->worker, &c->call->body);
+	return l->out.bad ? -1 : 0;
+}
+
 static void
 send_body(struct conn *c)
 {
 	struct call	*k;
+	int		 r;
 
 	k = c->call;
 	if (!k->opened)
 		stream_open(c);
-	do {
-		while (!k->ended && k->link->out.len < STREAM_QUEUE)
-			body_frame(c);
-		/* A dead link shows on the reading side. */
-		if (push(k->link) == -1) {
-			wbuf_free(&k->link->out);
-			k->ended = 1;
-			return;
-		}
-	} while (!k->ended && k->link->writable);
+	r = 0;
+	while (r == 0 && !k->ended && k->link->writable)
+		r = send_batch(c);
+	if (r == 0)
+		r = push(k->link);
+	/* A dead link shows on the reading side. */
+	if (r == -1) {
+		wbuf_free(&k->link->out);
+		k->ended = 1;
+	}
 }
 
 /* 1 bytes, 0 nothing now, -1 ended.  A read that was not filled took all. */

@@ -63,11 +63,26 @@ wbuf_str(struct wbuf *b, const char *s)
 	return wbuf_add(b, s, strlen(s));
 }
 
+/* Decimal. */
+int
+wbuf_u64(struct wbuf *b, uint64_t v)
+{
+	char	 digits[20];
+	size_t	 n;
+
+	n = sizeof(digits);
+	do {
+		digits[--n] = (char)('0' + v % 10);
+		v /= 10;
+	} while (v > 0);
+	return wbuf_add(b, digits + n, sizeof(digits) - n);
+}
+
 /* At most 1,023 bytes; longer is an error of ours and sticks as bad. */
 int
 wbuf_fmt(struct wbuf *b, const char *fmt, ...)
 {
-	char	 line[1024];
+	char	 line[1024] UNSET;
 	va_list	 ap;
 	int	 n;
 

@@ -99,6 +99,7 @@ struct wbuf {
 
 int	 wbuf_add(struct wbuf *, const void *, size_t);
 int	 wbuf_str(struct wbuf *, const char *);
+int	 wbuf_u64(struct wbuf *, uint64_t);
 int	 wbuf_fmt(struct wbuf *, const char *, ...)
 	    __attribute__((format(printf, 2, 3)));
 /* The text as the inside of a JSON string. */
@@ -326,6 +327,7 @@ struct call {
 	uint64_t	 no;		/* 0: none yet */
 	enum call_admit	 admit;
 	int		 question;	/* ADMIT only asks who the caller is */
+	int		 known;		/* needs no ADMIT for its length */
 	uint64_t	 admitted;	/* length that ADMIT named */
 	struct waiter	 byno, bycookie;
 	int		 live;		/* the broker holds state of this number */
@@ -390,6 +392,8 @@ struct conn {
 	enum route_form	 form;
 	uint8_t		 addr[LIMIT_ADDR];
 	char		 source[48];	/* text of addr */
+	int		 caller;	/* known is set */
+	uint8_t		 known[32];	/* SHA-256 of a token, see ask.c */
 	uint64_t	 deadline;	/* of the state, if it has no call */
 	uint64_t	 stall;		/* when the write side has stalled */
 	uint64_t	 hold;		/* nothing is sent before; 0 */
@@ -518,6 +522,7 @@ void	 timer_fire(evutil_socket_t, short, void *);
 /* ---- intake.c: from head to CALL ------------------------------------------------------ */
 void	 intake_start(struct conn *);
 int	 intake_body(struct conn *);
+size_t	 intake_take(struct conn *, const uint8_t *, size_t);
 /* Body is complete (or there is none). */
 void	 intake_ready(struct conn *);
 /* After authentication: this refusal. */
@@ -548,6 +553,8 @@ void	 body_free(struct worker *, struct body *);
 
 /* ---- ask.c: the worker's side of a call ---------------------------------------------------- */
 int	 ask_admit(struct conn *, int question);
+/* Is its caller the one of this connection's last long call? */
+int	 ask_known(const struct conn *);
 int	 ask_call(struct conn *);
 void	 ask_cancel(struct conn *);
 void	 ask_outcome(struct conn *, enum proto_end);

@@ -217,7 +217,102 @@ replaced(void **state)
 	rig_free(g);
 }
 
+/* Head and n bytes of a body; 1 if the broker was asked before the rest. */
+static int
+long_post(struct rig *g, struct cl *c, const char *token, size_t n)
+{
+	static struct rig_msg m;
+	static char	 body[400000];
+	struct msgr	 r;
+	int		 asked;
+
+	memset(body, ' ', n);
+	memcpy(body, "{\"model\":\"gpt-a\"", 16);
+	body[n - 1] = '}';
+	c->n = 0;
+	cl_send(g, c, "POST " CHAT " HTTP/1.1\r\nhost: x\r\nx-api-key: %s\r\n"
+	    "content-length: %zu\r\n\r\n", token, n);
+	cl_bytes(g, c, body, 1000);
+	asked = rig_has(g, M_ADMIT);
+	if (asked) {
+		rig_take(g, M_ADMIT, &m, &r);
+		rig_admitted(g, msg_get_u64(&r));
+	}
+	cl_bytes(g, c, body + 1000, n - 1000);
+	return asked;
+}
+
+static void
+long_answer(struct rig *g, struct cl *c, struct eg *e, int deny)
+{
+	static struct rig_msg m;
+	struct msgr	 r;
+	uint64_t	 no;
+
+	e->end = 0;
+	e->nbody = 0;
+	if (e->fd == 0)
+		rig_linked(g, e);
+	rig_take(g, M_CALL, &m, &r);
+	no = msg_get_u64(&r);
+	if (deny) {
+		eg_until(g, e, &e->end);
+		rig_deny(g, no, 403, "No.");
+		cl_want(g, c, "HTTP/1.1 403 ");
+		return;
+	}
+	rig_allow(g, no);
+	eg_until(g, e, &e->end);
+	eg_head(g, e, 200, 0, 2);
+	eg_data(g, e, "{}");
+	eg_end(g, e, END_OK);
+	cl_want(g, c, "\r\n\r\n{}");
+	rig_take(g, M_OUTCOME, &m, &r);
+}
+
+/*
+ * A second long body of the same caller on the same connection needs no ADMIT;
+ * one of another caller, one that the egress may not hold, one on another
+ * connection, and one after a refusal do.
+ */
+static void
+known(void **state)
+{
+	struct rig	*g;
+	struct cl	 c, other;
+	struct eg	 e = { 0 };
+	char		 stranger[64];
+
+	(void)state;
+	g = rig_new(NULL);
+	snprintf(stranger, sizeof(stranger), "tp_%s", "somebody_else_entirely");
+	cl_open(g, &c);
+	assert_true(long_post(g, &c, g->token, 100000));
+	long_answer(g, &c, &e, 0);
+	assert_false(long_post(g, &c, g->token, 200000));
+	long_answer(g, &c, &e, 0);
+	assert_int_equal(e.nbody, 200000);
+	assert_true(long_post(g, &c, g->token, EGRESS_HOLD + 1));
+	long_answer(g, &c, &e, 0);
+	assert_false(long_post(g, &c, g->token, EGRESS_HOLD));
+	long_answer(g, &c, &e, 1);
+	assert_true(long_post(g, &c, g->token, 100000));
+	long_answer(g, &c, &e, 0);
+	assert_true(long_post(g, &c, stranger, 100000));
+	long_answer(g, &c, &e, 0);
+	assert_true(long_post(g, &c, g->token, 100000));
+	long_answer(g, &c, &e, 0);
+	cl_open(g, &other);
+	assert_true(long_post(g, &other, g->token, 100000));
+	long_answer(g, &other, &e, 0);
+	cl_close(&other);
+	cl_close(&c);
+	eg_close(&e);
+	rig_free(g);
+}
+
 const struct CMUnitTest ends_tests[] = {
+	cmocka_unit_test(known),
 	cmocka_unit_test(slow),
 	cmocka_unit_test(ping),
 	cmocka_unit_test(lost),
