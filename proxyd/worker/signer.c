@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The worker's side of a signature: a handshake asks, tlskey answers, the loop
- * stands still for at most 250 ms.  After a time-out handshakes fail at once for
- * a second or until its answer comes, so that a dead tlskey costs running
- * answers little.  Believes tlskey with the signature only, which the client
- * checks anyway.
+ * stands still for at most 250 ms that the machine gave it.  After a time-out
+ * handshakes fail at once for a second or until its answer comes, so that a
+ * dead tlskey costs running answers little.  Believes tlskey with the signature
+ * only, which the client checks anyway.
  */
 #include <poll.h>
 
@@ -15,6 +15,7 @@
 #include "proxyd/worker/worker.h"
 
 #define MUTE		(1 * NS_S)
+#define LOOK		(10 * NS_MS)
 #define SIGNER_QUEUE	65536
 
 /* The library's hooks have no argument: who asks, and with which certificate. */
@@ -108,22 +109,26 @@ signer_peer(struct worker *w, int fd)
 		fatalx("event_add of tlskey's link");
 }
 
-/* Sends, then reads until the answer is there.  -1: link lost; 0 time is up. */
+/*
+ * Sends, then reads until the answer is there.  -1: link lost; 0 time is up.
+ * The time is counted in looks and not by the clock: a look that a busy machine
+ * kept from us kept tlskey from its work as well, and is one look.
+ */
 static int
-await(struct worker *w, uint64_t until)
+await(struct worker *w)
 {
 	struct pollfd	 pfd;
-	uint64_t	 now;
+	uint64_t	 left;
 	int		 r;
 
-	while (ask.open) {
+	for (left = DL_SIGN / LOOK; ask.open; left--) {
 		if ((r = msglink_flush(&w->tlskey)) == -1)
 			return -1;
-		if ((now = poll_now()) >= until)
+		if (left == 0)
 			return 0;
 		pfd.fd = w->tlskey.fd;
 		pfd.events = (short)(POLLIN | (r == 1 ? POLLOUT : 0));
-		(void)poll(&pfd, 1, (int)((until - now) / NS_MS) + 1);
+		(void)poll(&pfd, 1, (int)(LOOK / NS_MS));
 		if (msglink_read(&w->tlskey, 4, signed_fn, w) == -1)
 			return -1;
 	}
@@ -140,12 +145,11 @@ signer_sign(enum proto_sign what, const void *data, size_t len, uint8_t *out,
 {
 	static struct msgw m;
 	struct worker	*w;
-	uint64_t	 now;
 	int		 r;
 
 	w = use.worker;
-	now = poll_now();
-	if (w == NULL || use.name == NULL || w->tlskey.fd == -1 || now < w->mute)
+	if (w == NULL || use.name == NULL || w->tlskey.fd == -1 ||
+	    poll_now() < w->mute)
 		return -1;
 	ask.cookie++;
 	ask.open = 1;
@@ -154,7 +158,7 @@ signer_sign(enum proto_sign what, const void *data, size_t len, uint8_t *out,
 	msg_put_raw(&m, use.name, TLSIO_NAME);
 	msg_put_u8(&m, (uint8_t)what);
 	msg_put_blob(&m, data, len);
-	r = msg_send(&w->tlskey, &m, -1) == -1 ? -1 : await(w, now + DL_SIGN);
+	r = msg_send(&w->tlskey, &m, -1) == -1 ? -1 : await(w);
 	ask.open = 0;
 	if (r == -1)
 		signer_drop(w);

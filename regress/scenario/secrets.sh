@@ -81,7 +81,8 @@ exec 7> "$R/llm"; soon 30 warns "$R/llm" .
 is "$(code messages claude-haiku-4-5 hi)" 200 "truncated in place, still open: the old key serves"
 printf 'export ANTHROPIC_API_KEY="sk-ant-ha' >&7; sleep 0.4
 is "$(code messages claude-haiku-4-5 hi)" 200 "half of a line: the old key serves"
-printf 'lf-12"\n' >&7; exec 7>&-; soon 30 quiet "$R/llm"
+f=$(fp ANTHROPIC_API_KEY); printf 'lf-12"\n' >&7; exec 7>&-
+await ANTHROPIC_API_KEY "$f" 60; soon 30 quiet "$R/llm"
 is "$(warned "$R/llm")" "" "completed: the warning is gone"
 messages claude-haiku-4-5 hi > /dev/null
 is "$(grep -c 'sk-ant-half-12' "$D/provider.log")" 1 "and the new key serves"
@@ -114,7 +115,8 @@ for _ in $(seq 60); do kill -HUP "$gw_pid"; done; sleep 1
 is "$(code chat gpt-4o-mini hi)" 200 "60 SIGHUPs while it is bad: the old key serves"
 is "$(grep -c 'read by others' "$D/log")" 1 "and one warning in the log"
 mv "$S" "$S.away"; bad "directory gone" "not there"
-mkdir -m 700 "$S"; new 'sk-back\n'; soon 60 quiet "$S/"
+f=$(fp OPENAI_API_KEY); mkdir -m 700 "$S"; new 'sk-back\n'
+await OPENAI_API_KEY "$f" 60; soon 60 quiet "$S/"
 is "$(warned "$S/")" "" "the directory is back: no warning is left"
 chat gpt-4o-mini hi > /dev/null; is "$(used 'Bearer sk-back')" 1 "and its key serves"
 printf 'export ANTHROPIC_API_KEY="open\n' > "$R/llm"; soon 30 warns "$R/llm" 'closing quote'
