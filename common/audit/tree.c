@@ -62,6 +62,25 @@ tree_append(struct tree *t, const uint8_t leaf[TREE_HASH])
 	return tree_append_each(t, leaf, NULL, NULL);
 }
 
+int
+tree_join(struct tree *t, unsigned int level, const uint8_t root[TREE_HASH])
+{
+	uint8_t		 h[TREE_HASH];
+	unsigned int	 i;
+
+	if ((t->size & ((UINT64_C(1) << level) - 1)) != 0 ||
+	    t->size > (uint64_t)TREE_SIZE_MAX - (UINT64_C(1) << level)) {
+		errno = EINVAL;
+		return -1;
+	}
+	memcpy(h, root, TREE_HASH);
+	for (i = level; (t->size >> i & 1) != 0; i++)
+		tree_node(t->edge[i], h, h);
+	memcpy(t->edge[i], h, TREE_HASH);
+	t->size += UINT64_C(1) << level;
+	return 0;
+}
+
 void
 tree_root(const struct tree *t, uint8_t root[TREE_HASH])
 {

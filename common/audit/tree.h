@@ -48,6 +48,12 @@ int	tree_append(struct tree *, const uint8_t leaf[TREE_HASH]);
 int	tree_append_each(struct tree *, const uint8_t leaf[TREE_HASH],
 	    void (*full)(void *arg, unsigned int level, uint64_t index,
 	    const uint8_t hash[TREE_HASH]), void *arg);
+/*
+ * 2^level leaves at once, whose root this is.  0, or -1 (EINVAL): the size is
+ * no multiple of that, or too large.
+ */
+int	tree_join(struct tree *, unsigned int level,
+	    const uint8_t root[TREE_HASH]);
 /* Root; of the empty tree SHA-256(""). */
 void	tree_root(const struct tree *, uint8_t root[TREE_HASH]);
 

@@ -16,6 +16,7 @@
 #define ITEM_HEAD	5
 #define ROW_HEAD	3
 #define CLAIM		(8 + TREE_HASH)
+#define GONE		128	/* bytes of a batch for an entry that goes */
 
 struct item {
 	uint8_t		 tag;
@@ -208,7 +209,8 @@ apply_batch(struct store *s, struct head *h, uint64_t batch,
 	w.store = s;
 	w.head = *h;
 	w.head.batch = batch;
-	if (store_begin(s) == -1)
+	/* about as much as comes goes, and its pages are used again */
+	if (store_begin(s) == -1 || store_trim(s, len / GONE) == -1)
 		return APPLY_STORAGE;
 	r = all(&w, run, len);
 	if (r == APPLY_OK && head_put_commit(s, &w.head) == -1)

@@ -222,8 +222,10 @@ scan(struct check *c)
 	c->tree = c->head->base;
 	c->chain.next = c->tree.size;
 	memcpy(c->chain.prev, c->head->baseleaf, CHAIN_HASH);
-	if (store_each(c->store, SS_NOTES, 0) == -1 ||
-	    store_each(c->store, SS_ENTRIES, 0) == -1 || next_note(c) == -1 ||
+	/* what is below is exported, and may not be deleted yet */
+	if (store_each(c->store, SS_NOTES, c->tree.size) == -1 ||
+	    store_each(c->store, SS_ENTRIES, c->tree.size) == -1 ||
+	    next_note(c) == -1 ||
 	    reached(c) == -1)
 		return -1;
 	while ((n = store_next(c->store, SS_ENTRIES, &r)) == 1)

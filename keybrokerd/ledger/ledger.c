@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * BATCH in, one transaction, COMMITTED out; HELLO and DELTA to a new broker.
- * Housekeeping (WAL, bundles) comes after the answer or when nothing waits.
+ * Housekeeping (WAL, bundles) goes in steps, and only when no batch waits, as
+ * long as it is not late.
  */
 #include <sys/statvfs.h>
 
@@ -74,6 +75,7 @@ ledger_open(struct ledger *l, const char *db, int dbdir, int exportdir)
 		ledger_storage(l->store.why);
 	if (fsync(dbdir) == -1)
 		ledger_storage("the database's directory cannot be flushed");
+	store_release(&l->store, l->head.base.size, l->head.exported);
 	export(l);
 	l->last = l->exported;
 	log_debug("%llu entries, batch %llu",
@@ -284,16 +286,6 @@ send_committed(struct ledger *l)
 }
 
 /* ---- from the broker ---- */
-/* What must not wait for a quiet moment. */
-static void
-after_commit(struct ledger *l)
-{
-	if (l->head.tree.size - l->head.base.size >= LEDGER_BUSY)
-		export(l);
-	if (l->store.frames >= LEDGER_WAL && store_reset(&l->store, 0) == -1)
-		ledger_storage(l->store.why);
-}
-
 static void
 commit(struct ledger *l)
 {
@@ -318,7 +310,7 @@ commit(struct ledger *l)
 	weigh(l, l->runlen);
 	(void)send_committed(l);
 	l->last = poll_now();
-	after_commit(l);
+	l->fresh = 1;
 }
 
 static void
@@ -385,7 +377,9 @@ export_at(const struct ledger *l)
 	uint64_t		 at;
 
 	h = &l->head;
-	if (h->tree.size == h->exported)
+	if (l->bundle.step != 0 || h->tree.size - h->exported >= LEDGER_BUSY)
+		return 0;
+	if (!bundle_due(&l->bundle, h))
 		return UINT64_MAX;
 	if (h->tree.size - h->base.size >= TILE_WIDTH)
 		return l->last + SOON;
@@ -393,17 +387,90 @@ export_at(const struct ledger *l)
 	return at > l->last + QUIET ? at : l->last + QUIET;
 }
 
+/* One step of it.  Between batches: nobody looks at partial tiles now. */
+static void
+export_step(struct ledger *l, uint64_t now)
+{
+	int	 r;
+
+	if (l->bundle.step == 0)
+		bundle_begin(&l->bundle, &l->head, now < l->last + SOON);
+	r = bundle_step(&l->bundle, &l->store, &l->head);
+	if (r == -1)
+		ledger_storage(l->bundle.why);
+	if (r == 0)
+		l->exported = now;
+}
+
+static uint64_t
+reset_at(const struct ledger *l)
+{
+	if (l->store.frames >= LEDGER_WAL)
+		return 0;
+	return l->store.frames < LEDGER_IDLE_WAL ? UINT64_MAX :
+	    l->last + QUIET;
+}
+
+static void
+reset_step(struct ledger *l, uint64_t now)
+{
+	(void)now;
+	if (store_reset(&l->store, 0) == -1)
+		ledger_storage(l->store.why);
+}
+
+/* Under load each batch deletes some. */
+static uint64_t
+trim_at(const struct ledger *l)
+{
+	return store_stale(&l->store) ? l->last + SOON : UINT64_MAX;
+}
+
+static void
+trim_step(struct ledger *l, uint64_t now)
+{
+	(void)now;
+	if (store_begin(&l->store) == -1 ||
+	    store_trim(&l->store, LEDGER_TRIM) == -1 ||
+	    store_commit(&l->store) == -1)
+		ledger_storage(l->store.why);
+}
+
+static const struct {
+	uint64_t	 (*at)(const struct ledger *);
+	void		 (*step)(struct ledger *, uint64_t now);
+} chores[] = {
+	{ reset_at, reset_step },
+	{ export_at, export_step },
+	{ trim_at, trim_step }
+};
+
+/* So much is left to do that a batch has to wait for a step of it. */
+static int
+late(const struct ledger *l)
+{
+	return l->store.frames >= 2 * LEDGER_WAL ||
+	    l->head.tree.size - l->head.exported >= LEDGER_LATE;
+}
+
 uint64_t
 ledger_idle(struct ledger *l, uint64_t now)
 {
-	if (export_at(l) <= now)
-		export(l);
-	if (l->store.frames < LEDGER_IDLE_WAL)
-		return export_at(l);
-	if (l->last + QUIET <= now) {
-		if (store_reset(&l->store, 0) == -1)
-			ledger_storage(l->store.why);
-		return export_at(l);
+	uint64_t	 at, soonest;
+	size_t		 i;
+
+	soonest = UINT64_MAX;
+	for (i = 0; i < nitems(chores); i++) {
+		at = chores[i].at(l);
+		if (at < soonest)
+			soonest = at;
+		if (at > now)
+			continue;
+		/* the broker has just been answered: is it there again? */
+		if (!l->fresh || late(l))
+			chores[i].step(l, now);
+		l->fresh = 0;
+		return 0;
 	}
-	return l->last + QUIET < export_at(l) ? l->last + QUIET : export_at(l);
+	return soonest;
 }

@@ -38,7 +38,9 @@
 #define LEDGER_NOTE	8192		/* bytes of a note that we keep */
 #define LEDGER_WAL	1024		/* frames: 4 MiB, then it is reset */
 #define LEDGER_IDLE_WAL	256		/* frames that are worth it when idle */
-#define LEDGER_BUSY	2048		/* entries that wait for their bundle */
+#define LEDGER_BUSY	4096		/* entries that wait for their bundle */
+#define LEDGER_LATE	6144		/* ... of 8192 that the broker keeps */
+#define LEDGER_TRIM	1024		/* entries that are deleted at a time */
 #define LEDGER_PAGE	(PAGE_BYTES + STATE_VALUE + 512)
 #define STATE_ID	255
 #define STATE_VALUE	65535
@@ -94,6 +96,8 @@ struct store {
 	enum schema_phase	 phase;
 	int			 frames;	/* in the WAL */
 	uint64_t		 cold;		/* rows of ST_VALUE */
+	/* exported: entries below, checkpoints up to; gone up to trimmed */
+	uint64_t		 gone_entry, gone_note, trimmed;
 	int			 rc;		/* of the last failure */
 	char			 why[256];	/* it, in plain words */
 };
@@ -126,8 +130,12 @@ int	store_state(struct store *, uint8_t kind, const void *id, size_t idlen,
 	    const void *value, size_t len);
 int	store_forget(struct store *, uint8_t kind, const void *id,
 	    size_t idlen);
-/* Entries below seq and checkpoints up to size: they are exported. */
-int	store_trim(struct store *, uint64_t seq, uint64_t size);
+/* Entries below seq and checkpoints up to size are exported: they may go. */
+void	store_release(struct store *, uint64_t seq, uint64_t size);
+/* Are there any left of those? */
+int	store_stale(const struct store *);
+/* Deletes the next so many of them, in the caller's transaction. */
+int	store_trim(struct store *, uint64_t entries);
 /*
  * Cursors: entries from seq on, checkpoints above size, state rows.  open,
  * then next until 0, or stop early by store_done.
@@ -200,6 +208,13 @@ struct bundle {
 	uint8_t		 tile[TILE_LEVEL_MAX + 1][TILE_WIDTH * TILE_HASH];
 	char		 fresh[BUNDLE_DIRS][TILE_PATH];	/* see named() */
 	size_t		 nfresh;
+	uint64_t	 tiled;		/* size whose partial tiles are there */
+	/* the export under way */
+	unsigned int	 step;		/* 0: none */
+	unsigned int	 level;
+	int		 lean;		/* without partial tiles */
+	uint64_t	 before;	/* size of the last one */
+	struct head	 to;		/* what it writes, as far as it is */
 	char		 why[256];
 };
 
@@ -208,10 +223,20 @@ struct bundle {
  * length that the database knows.  -1 with why.
  */
 int	bundle_init(struct bundle *, int dir, const struct head *);
+/* Is there anything that is not exported, partial tiles among it? */
+int	bundle_due(const struct bundle *, const struct head *);
 /*
- * Writes everything up to the head's size, durably, then tells the database
- * and deletes there what is in full bundles.  -1 with why.
+ * Begins to write everything up to the head's size.  lean: without partial
+ * tiles, which only matter to readers of a log that stands still.
  */
+void	bundle_begin(struct bundle *, const struct head *, int lean);
+/*
+ * One file or one flush of an export that has begun; at last the database is
+ * told and its rows are released.  1: there is more; 0: that was all; -1 with
+ * why.
+ */
+int	bundle_step(struct bundle *, struct store *, struct head *);
+/* All of it at once, what is released is deleted too.  -1 with why. */
 int	bundle_export(struct bundle *, struct store *, struct head *);
 
 /* ---- check.c: the whole database and the newest bundle, at start ---- */
@@ -244,6 +269,7 @@ struct ledger {
 	uint16_t	 runindex;	/* of the next piece; 0: none is open */
 	uint8_t		*page;		/* the rows of one PAGED */
 	uint64_t	 last;		/* boot ns of the last batch */
+	uint8_t		 fresh;		/* no turn since then */
 	uint64_t	 exported;	/* ... of the last export */
 	uint64_t	 looked;	/* ... when space was looked at */
 	uint64_t	 spare;		/* bytes before that is due again */
@@ -263,7 +289,10 @@ int	ledger_send(struct ledger *, struct msgw *);
 void	ledger_storage(const char *) __attribute__((noreturn));
 /* What waits on the link; -1 once it is dead. */
 int	ledger_read(struct ledger *);
-/* Housekeeping when nothing waits; returns when it wants to be called next. */
+/*
+ * A step of housekeeping, if one is due; returns when the next one is, 0: as
+ * soon as nothing waits on the link.
+ */
 uint64_t
 	ledger_idle(struct ledger *, uint64_t now);
 void	ledger_close(struct ledger *);

@@ -19,6 +19,8 @@ struct pragma {
 static const struct pragma	pragmas[] = {
 	{ "PRAGMA page_size=4096", NULL },
 	{ "PRAGMA temp_store=MEMORY", NULL },
+	/* what waits for its bundle under load is not read again */
+	{ "PRAGMA cache_size=-4096", NULL },
 	{ "PRAGMA mmap_size=0", "0" },
 	{ "PRAGMA locking_mode=EXCLUSIVE", "exclusive" },
 	{ "PRAGMA journal_mode=WAL", "wal" },

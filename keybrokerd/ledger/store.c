@@ -232,6 +232,7 @@ store_rollback(struct store *s)
 {
 	(void)sqlite3_step(s->stmt[SS_ROLLBACK]);
 	(void)sqlite3_reset(s->stmt[SS_ROLLBACK]);
+	s->trimmed = 0;		/* it is there again, from wherever on */
 }
 
 int
@@ -288,14 +289,52 @@ store_forget(struct store *s, uint8_t kind, const void *id, size_t idlen)
 	return 0;
 }
 
-int
-store_trim(struct store *s, uint64_t seq, uint64_t size)
+/* The least number that a cursor gives, or size. */
+static uint64_t
+first(struct store *s, enum store_stmt i, uint64_t size)
 {
-	number(s, SS_TRIM_ENTRY, 1, seq);
+	struct store_row	 r;
+
+	if (store_each(s, i, 0) == 0 && store_next(s, i, &r) == 1 &&
+	    r.n < size)
+		size = r.n;
+	store_done(s, i);
+	return size;
+}
+
+void
+store_release(struct store *s, uint64_t seq, uint64_t size)
+{
+	s->gone_entry = seq;
+	s->gone_note = size;
+	if (s->trimmed == 0)
+		s->trimmed = first(s, SS_NOTES, first(s, SS_ENTRIES, size));
+}
+
+int
+store_stale(const struct store *s)
+{
+	return s->trimmed < s->gone_note;
+}
+
+int
+store_trim(struct store *s, uint64_t entries)
+{
+	uint64_t	 to;
+
+	if (!store_stale(s))
+		return 0;
+	to = s->trimmed + entries;
+	if (to > s->gone_note)
+		to = s->gone_note;
+	number(s, SS_TRIM_ENTRY, 1, to < s->gone_entry ? to : s->gone_entry);
 	if (run(s, SS_TRIM_ENTRY, "entries that are exported") == -1)
 		return -1;
-	number(s, SS_TRIM_NOTE, 1, size);
-	return run(s, SS_TRIM_NOTE, "checkpoints that are exported");
+	number(s, SS_TRIM_NOTE, 1, to);
+	if (run(s, SS_TRIM_NOTE, "checkpoints that are exported") == -1)
+		return -1;
+	s->trimmed = to;
+	return 0;
 }
 
 /* ---- cursors ---- */

@@ -412,7 +412,8 @@ doomed(unsigned long at, enum vfs_fault how)
 			continue;
 		/* bundles and the WAL's reset as well */
 		led.store.frames = LEDGER_WAL;
-		(void)ledger_idle(&led, UINT64_MAX - 1);
+		while (ledger_idle(&led, UINT64_MAX - 1) == 0)
+			continue;
 	}
 	shared->count = vfs_fault_count();
 	_exit(0);
