@@ -1,86 +1,78 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Where the log stands, in the rows of meta: "commit" {batch u64, root,
- * leaf}, "range" and "base" (tree_pack), "note", "export" {size u64, bytes of
- * checkpoints u64, their number u64, leaf, root of the newest bundle}.
+ * Where the log stands, in two rows of meta: "commit" {batch u64, root, leaf,
+ * length of the note u16, note, compact range}, "export" {size u64, bytes of
+ * checkpoints u64, their number u64, leaf, root of the newest bundle, range up
+ * to it}; ranges as tree_pack makes them.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/text/be.h"
 #include "keybrokerd/ledger/ledger.h"
 
-#define COMMIT	(8 + 2 * TREE_HASH)
+#define COMMIT	(8 + 2 * TREE_HASH + 2)
 #define EXPORT	(24 + 2 * TREE_HASH)
-
-static int
-put_tree(struct store *s, const char *key, const struct tree *t)
-{
-	uint8_t	 buf[TREE_PACKED];
-	ssize_t	 len;
-
-	len = tree_pack(t, buf, sizeof(buf));
-	return store_meta_put(s, key, buf, (size_t)len);
-}
-
-/* Exactly len bytes of a row, or -1. */
-static int
-fixed(struct store *s, const char *key, void *out, size_t len)
-{
-	ssize_t	 n;
-
-	n = store_meta_get(s, key, out, len);
-	if (n == (ssize_t)len)
-		return 0;
-	if (n != -1)
-		snprintf(s->why, sizeof(s->why), "%s: %zd bytes in meta, not "
-		    "%zu", key, n, len);
-	return -1;
-}
-
-static int
-get_tree(struct store *s, const char *key, struct tree *t)
-{
-	uint8_t	 buf[TREE_PACKED];
-	ssize_t	 len;
-
-	len = store_meta_get(s, key, buf, sizeof(buf));
-	if (len == -1)
-		return -1;
-	if (tree_unpack(t, buf, (size_t)len) == 0)
-		return 0;
-	snprintf(s->why, sizeof(s->why), "%s: no compact range", key);
-	return -1;
-}
 
 int
 head_put_commit(struct store *s, const struct head *h)
 {
-	uint8_t	 v[COMMIT];
+	uint8_t	 v[COMMIT + LEDGER_NOTE + TREE_PACKED];
+	size_t	 len;
 
 	be_put64(v, h->batch);
 	memcpy(v + 8, h->root, TREE_HASH);
 	memcpy(v + 8 + TREE_HASH, h->leaf, TREE_HASH);
-	if (store_meta_put(s, "commit", v, sizeof(v)) == -1 ||
-	    put_tree(s, "range", &h->tree) == -1)
-		return -1;
-	return store_meta_put(s, "note", h->note, h->notelen);
+	be_put16(v + COMMIT - 2, (uint16_t)h->notelen);
+	memcpy(v + COMMIT, h->note, h->notelen);
+	len = COMMIT + h->notelen;
+	len += (size_t)tree_pack(&h->tree, v + len, sizeof(v) - len);
+	return store_meta_put(s, "commit", v, len);
 }
 
 int
 head_put_export(struct store *s, const struct head *h)
 {
-	uint8_t	 v[EXPORT];
+	uint8_t	 v[EXPORT + TREE_PACKED];
+	ssize_t	 len;
 
 	be_put64(v, h->exported);
 	be_put64(v + 8, h->notebytes);
 	be_put64(v + 16, h->notes);
 	memcpy(v + 24, h->baseleaf, TREE_HASH);
 	memcpy(v + 24 + TREE_HASH, h->bundle, TREE_HASH);
-	if (store_meta_put(s, "export", v, sizeof(v)) == -1)
+	len = tree_pack(&h->base, v + EXPORT, TREE_PACKED);
+	return store_meta_put(s, "export", v, EXPORT + (size_t)len);
+}
+
+/* ---- reading ---- */
+static int
+get_commit(struct head *h, const uint8_t *v, size_t len)
+{
+	if (len < COMMIT)
 		return -1;
-	return put_tree(s, "base", &h->base);
+	h->batch = be_get64(v);
+	memcpy(h->root, v + 8, TREE_HASH);
+	memcpy(h->leaf, v + 8 + TREE_HASH, TREE_HASH);
+	h->notelen = (size_t)v[COMMIT - 2] << 8 | v[COMMIT - 1];
+	if (h->notelen > sizeof(h->note) || h->notelen > len - COMMIT)
+		return -1;
+	memcpy(h->note, v + COMMIT, h->notelen);
+	v += COMMIT + h->notelen;
+	return tree_unpack(&h->tree, v, len - COMMIT - h->notelen);
+}
+
+static int
+get_export(struct head *h, const uint8_t *v, size_t len)
+{
+	if (len < EXPORT)
+		return -1;
+	h->exported = be_get64(v);
+	h->notebytes = be_get64(v + 8);
+	h->notes = be_get64(v + 16);
+	memcpy(h->baseleaf, v + 24, TREE_HASH);
+	memcpy(h->bundle, v + 24 + TREE_HASH, TREE_HASH);
+	return tree_unpack(&h->base, v + EXPORT, len - EXPORT);
 }
 
 /*
@@ -114,31 +106,24 @@ begin(struct store *s, struct head *h)
 int
 head_load(struct store *s, struct head *h)
 {
-	uint8_t	 c[COMMIT], e[EXPORT];
+	uint8_t	 v[COMMIT + LEDGER_NOTE + TREE_PACKED];
 	ssize_t	 n;
+	int	 r;
 
 	memset(h, 0, sizeof(*h));
-	if (fixed(s, "commit", c, sizeof(c)) == -1)
-		return s->rc == SQLITE_NOTFOUND ? begin(s, h) : -1;
-	if (fixed(s, "export", e, sizeof(e)) == -1 ||
-	    get_tree(s, "range", &h->tree) == -1 ||
-	    get_tree(s, "base", &h->base) == -1)
-		return -1;
-	n = store_meta_get(s, "note", h->note, sizeof(h->note));
+	n = store_meta_get(s, "commit", v, sizeof(v));
 	if (n == -1)
-		return -1;
-	h->notelen = (size_t)n;
-	h->batch = be_get64(c);
-	memcpy(h->root, c + 8, TREE_HASH);
-	memcpy(h->leaf, c + 8 + TREE_HASH, TREE_HASH);
-	h->exported = be_get64(e);
-	h->notebytes = be_get64(e + 8);
-	h->notes = be_get64(e + 16);
-	memcpy(h->baseleaf, e + 24, TREE_HASH);
-	memcpy(h->bundle, e + 24 + TREE_HASH, TREE_HASH);
-	if (h->exported <= h->tree.size &&
+		return s->rc == SQLITE_NOTFOUND ? begin(s, h) : -1;
+	r = get_commit(h, v, (size_t)n);
+	if (r == 0) {
+		n = store_meta_get(s, "export", v, sizeof(v));
+		if (n == -1)
+			return -1;
+		r = get_export(h, v, (size_t)n);
+	}
+	if (r == 0 && h->exported <= h->tree.size &&
 	    h->base.size == h->exported / TILE_WIDTH * TILE_WIDTH)
 		return 0;
-	snprintf(s->why, sizeof(s->why), "export: impossible sizes");
+	snprintf(s->why, sizeof(s->why), "a row of meta is damaged");
 	return -1;
 }

@@ -28,9 +28,11 @@
 #ifdef NOT_FOR_SERVICE
 #define LEDGER_SYNC	"PRAGMA synchronous=OFF"
 #define LEDGER_SYNCED	"0"
+#define LEDGER_GATHER	0	/* no flush: nothing may be held back for it */
 #else
 #define LEDGER_SYNC	"PRAGMA synchronous=FULL"
 #define LEDGER_SYNCED	"2"
+#define LEDGER_GATHER	1
 #endif
 
 #define LEDGER_DB	"ledger/ledger.db"	/* below the state directory */
@@ -63,6 +65,11 @@ struct head {
 };
 
 struct ledger;
+
+/* ---- gather.c: SQLite's writes, fewer ---- */
+#define GATHER_VFS	"gather"
+/* Anew in front of what is SQLite's default now; an SQLite code. */
+int	gather_register(void);
 
 /* ---- schema.c: settings, tables, who may do what ---- */
 enum schema_phase {
@@ -98,6 +105,11 @@ struct store {
 	uint64_t		 cold;		/* rows of ST_VALUE */
 	/* exported: entries below, checkpoints up to; gone up to trimmed */
 	uint64_t		 gone_entry, gone_note, trimmed;
+	/* the row that is being filled, the one that is being read */
+	uint64_t		 seq, rowseq;
+	size_t			 rowlen, pendlen, rowoff;
+	const uint8_t		*row;
+	uint8_t			 pend[2 + 65535];
 	int			 rc;		/* of the last failure */
 	char			 why[256];	/* it, in plain words */
 };
@@ -123,6 +135,7 @@ int	store_broken(const struct store *);
 int	store_begin(struct store *);
 int	store_commit(struct store *);
 void	store_rollback(struct store *);
+/* Entries in ascending order; several go into a row, store_commit ends it. */
 int	store_entry(struct store *, uint64_t seq, const void *, size_t);
 /* The first checkpoint of a size is kept. */
 int	store_note(struct store *, uint64_t size, const void *, size_t);
@@ -137,7 +150,7 @@ int	store_stale(const struct store *);
 /* Deletes the next so many of them, in the caller's transaction. */
 int	store_trim(struct store *, uint64_t entries);
 /*
- * Cursors: entries from seq on, checkpoints above size, state rows.  open,
+ * Cursors: entries from seq (a multiple of TILE_WIDTH) on, checkpoints above size, state rows.  open,
  * then next until 0, or stop early by store_done.
  */
 int	store_each(struct store *, enum store_stmt, uint64_t from);

@@ -19,8 +19,6 @@ struct pragma {
 static const struct pragma	pragmas[] = {
 	{ "PRAGMA page_size=4096", NULL },
 	{ "PRAGMA temp_store=MEMORY", NULL },
-	/* what waits for its bundle under load is not read again */
-	{ "PRAGMA cache_size=-4096", NULL },
 	{ "PRAGMA mmap_size=0", "0" },
 	{ "PRAGMA locking_mode=EXCLUSIVE", "exclusive" },
 	{ "PRAGMA journal_mode=WAL", "wal" },
@@ -29,6 +27,8 @@ static const struct pragma	pragmas[] = {
 	{ "PRAGMA locking_mode", "exclusive" },
 	{ "PRAGMA wal_autocheckpoint=0", "0" },
 	{ "PRAGMA journal_size_limit=-1", "-1" },
+	/* what waits for its bundle under load is not read again */
+	{ "PRAGMA cache_size=-4096", NULL },
 	{ "PRAGMA foreign_keys=ON", NULL },
 	{ "PRAGMA trusted_schema=OFF", NULL },
 	{ "PRAGMA cell_size_check=ON", NULL },
@@ -66,10 +66,11 @@ static const struct {
 	{ "meta", 1 }
 };
 
+/* leaves: entries from seq on, each behind its length, as in a bundle. */
 static const char	ddl[] =
     "BEGIN;"
     "CREATE TABLE IF NOT EXISTS entry("
-    "seq INTEGER PRIMARY KEY, leaf BLOB NOT NULL) STRICT;"
+    "seq INTEGER PRIMARY KEY, leaves BLOB NOT NULL) STRICT;"
     "CREATE TABLE IF NOT EXISTS checkpoint("
     "size INTEGER PRIMARY KEY, note BLOB NOT NULL) STRICT;"
     "CREATE TABLE IF NOT EXISTS state("

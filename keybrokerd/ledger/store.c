@@ -8,13 +8,16 @@
 #include <string.h>
 
 #include "common/compat/compat.h"
+#include "common/text/be.h"
 #include "keybrokerd/ledger/ledger.h"
+
+#define ROW	4048	/* bytes of entries that a leaf page holds */
 
 static const char *const	sql[SS_MAX] = {
 	[SS_BEGIN] = "BEGIN IMMEDIATE",
 	[SS_COMMIT] = "COMMIT",
 	[SS_ROLLBACK] = "ROLLBACK",
-	[SS_ENTRY_PUT] = "INSERT INTO entry(seq, leaf) VALUES(?1, ?2)",
+	[SS_ENTRY_PUT] = "INSERT INTO entry(seq, leaves) VALUES(?1, ?2)",
 	[SS_NOTE_PUT] = "INSERT INTO checkpoint(size, note) VALUES(?1, ?2) "
 	    "ON CONFLICT DO NOTHING",
 	[SS_STATE_PUT] = "INSERT INTO state(kind, id, value) "
@@ -24,7 +27,7 @@ static const char *const	sql[SS_MAX] = {
 	[SS_META_PUT] = "INSERT INTO meta(key, value) VALUES(?1, ?2) "
 	    "ON CONFLICT DO UPDATE SET value = excluded.value",
 	[SS_META_GET] = "SELECT value FROM meta WHERE key = ?1",
-	[SS_ENTRIES] = "SELECT seq, NULL, leaf FROM entry WHERE seq >= ?1 "
+	[SS_ENTRIES] = "SELECT seq, NULL, leaves FROM entry WHERE seq >= ?1 "
 	    "ORDER BY seq",
 	[SS_NOTES] = "SELECT size, NULL, note FROM checkpoint WHERE size > ?1 "
 	    "ORDER BY size",
@@ -154,9 +157,11 @@ store_open(struct store *s, const char *path)
 	int	 rc;
 
 	memset(s, 0, sizeof(*s));
-	rc = sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE |
-	    SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW |
-	    SQLITE_OPEN_EXRESCODE, NULL);
+	rc = gather_register();
+	if (rc == SQLITE_OK)
+		rc = sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE |
+		    SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
+		    SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE, GATHER_VFS);
 	if (rc == SQLITE_OK)
 		rc = schema_guard(s->db, &s->phase);
 	if (rc == SQLITE_OK)
@@ -220,10 +225,25 @@ store_begin(struct store *s)
 	return run(s, SS_BEGIN, "begin");
 }
 
+/* Entries that wait become a row. */
+static int
+put_entries(struct store *s)
+{
+	size_t	 len;
+
+	len = s->pendlen;
+	s->pendlen = 0;
+	if (len == 0)
+		return 0;
+	number(s, SS_ENTRY_PUT, 1, s->seq);
+	blob(s, SS_ENTRY_PUT, 2, s->pend, len);
+	return run(s, SS_ENTRY_PUT, "entry");
+}
+
 int
 store_commit(struct store *s)
 {
-	return run(s, SS_COMMIT, "commit");
+	return put_entries(s) == -1 ? -1 : run(s, SS_COMMIT, "commit");
 }
 
 /* Keeps the cause of the failure that led here. */
@@ -232,15 +252,23 @@ store_rollback(struct store *s)
 {
 	(void)sqlite3_step(s->stmt[SS_ROLLBACK]);
 	(void)sqlite3_reset(s->stmt[SS_ROLLBACK]);
+	s->pendlen = 0;
 	s->trimmed = 0;		/* it is there again, from wherever on */
 }
 
+/* A row is no longer than a page, unless one entry is; it ends with a bundle. */
 int
 store_entry(struct store *s, uint64_t seq, const void *p, size_t len)
 {
-	number(s, SS_ENTRY_PUT, 1, seq);
-	blob(s, SS_ENTRY_PUT, 2, p, len);
-	return run(s, SS_ENTRY_PUT, "entry");
+	if ((s->pendlen + 2 + len > ROW || seq % TILE_WIDTH == 0) &&
+	    put_entries(s) == -1)
+		return -1;
+	if (s->pendlen == 0)
+		s->seq = seq;
+	be_put16(s->pend + s->pendlen, (uint16_t)len);
+	memcpy(s->pend + s->pendlen + 2, p, len);
+	s->pendlen += 2 + len;
+	return 0;
 }
 
 int
@@ -342,6 +370,8 @@ int
 store_each(struct store *s, enum store_stmt i, uint64_t from)
 {
 	(void)sqlite3_reset(s->stmt[i]);
+	if (i == SS_ENTRIES)
+		s->rowoff = s->rowlen = 0;
 	if (sqlite3_bind_parameter_count(s->stmt[i]) > 0)
 		number(s, i, 1, from);
 	return 0;
@@ -358,12 +388,28 @@ store_page(struct store *s, enum store_stmt i, uint8_t kind, const void *id,
 	return 0;
 }
 
+/* The next entry of the row, or whatever is left of it in its place. */
+static int
+entry_of(struct store *s, struct store_row *r)
+{
+	r->n = s->rowseq++;
+	if (tile_bundle_next(s->row, s->rowlen, &s->rowoff, &r->data,
+	    &r->len) == 1)
+		return 1;
+	r->data = s->row + s->rowoff;
+	r->len = s->rowlen - s->rowoff;
+	s->rowoff = s->rowlen;
+	return 1;
+}
+
 int
 store_next(struct store *s, enum store_stmt i, struct store_row *r)
 {
 	sqlite3_stmt	*st;
 	int		 rc;
 
+	if (i == SS_ENTRIES && s->rowoff < s->rowlen)
+		return entry_of(s, r);
 	st = s->stmt[i];
 	rc = sqlite3_step(st);
 	if (rc == SQLITE_ROW) {
@@ -374,7 +420,13 @@ store_next(struct store *s, enum store_stmt i, struct store_row *r)
 		r->len = (size_t)sqlite3_column_bytes(st, 2);
 		if (r->len > 0 && r->data == NULL)
 			return failed(s, "read", SQLITE_NOMEM);
-		return 1;
+		if (i != SS_ENTRIES)
+			return 1;
+		s->rowseq = r->n;
+		s->row = r->data;
+		s->rowlen = r->len;
+		s->rowoff = 0;
+		return entry_of(s, r);
 	}
 	(void)sqlite3_reset(st);
 	return rc == SQLITE_DONE ? 0 : failed(s, "read", rc);

@@ -34,7 +34,7 @@ END
 	GW_WRAP=$D/strace
 	cat > "$GW_WRAP" <<END
 #!/bin/sh
-exec strace -D -f --seccomp-bpf -q -y -xx -s 16384 -o '|$D/check; mv $D/result.new $D/result' \\
+exec strace -D -f --seccomp-bpf -q -y -xx -s 131072 -o '|$D/check; mv $D/result.new $D/result' \\
     -e trace=pwrite64,fdatasync,fsync,sendto,write,writev,sendmsg,sendmmsg "\$@"
 END
 	chmod 700 "$GW_WRAP"
