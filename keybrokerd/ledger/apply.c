@@ -16,7 +16,7 @@
 #define ITEM_HEAD	5
 #define ROW_HEAD	3
 #define CLAIM		(8 + TREE_HASH)
-#define GONE		128	/* bytes of a batch for an entry that goes */
+#define GONE		300	/* bytes of a batch for an entry that goes */
 
 struct item {
 	uint8_t		 tag;
@@ -202,12 +202,12 @@ enum apply
 apply_batch(struct store *s, struct head *h, uint64_t batch,
     const uint8_t *run, size_t len)
 {
-	struct batchwork	 w;
+	struct batchwork	 w UNSET;
 	enum apply		 r;
 
-	memset(&w, 0, sizeof(w));
 	w.store = s;
-	w.head = *h;
+	w.range = w.claim = w.note = 0;
+	memcpy(&w.head, h, HEAD_PLAIN);
 	w.head.batch = batch;
 	/* about as much as comes goes, and its pages are used again */
 	if (store_begin(s) == -1 || store_trim(s, len / GONE) == -1)
@@ -218,7 +218,7 @@ apply_batch(struct store *s, struct head *h, uint64_t batch,
 	if (r == APPLY_OK && store_commit(s) == -1)
 		return APPLY_STORAGE;
 	if (r == APPLY_OK)
-		*h = w.head;
+		memcpy(h, &w.head, HEAD_PLAIN + w.head.notelen);
 	else if (r == APPLY_MALFORMED)
 		store_rollback(s);
 	return r;

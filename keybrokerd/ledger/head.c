@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/compat/compat.h"
 #include "common/text/be.h"
 #include "keybrokerd/ledger/ledger.h"
 
@@ -17,7 +18,7 @@
 int
 head_put_commit(struct store *s, const struct head *h)
 {
-	uint8_t	 v[COMMIT + LEDGER_NOTE + TREE_PACKED];
+	uint8_t	 v[COMMIT + LEDGER_NOTE + TREE_PACKED] UNSET;
 	size_t	 len;
 
 	be_put64(v, h->batch);

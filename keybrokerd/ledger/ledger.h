@@ -53,8 +53,6 @@ struct head {
 	struct tree	 tree;		/* after it */
 	uint8_t		 root[TREE_HASH];
 	uint8_t		 leaf[TREE_HASH];	/* of the last entry */
-	char		 note[LEDGER_NOTE];	/* last signed checkpoint */
-	size_t		 notelen;
 	/* the export directory */
 	uint64_t	 exported;	/* size when it was last written */
 	uint64_t	 notebytes;	/* length of its "checkpoints" */
@@ -62,7 +60,11 @@ struct head {
 	struct tree	 base;		/* at its last full bundle */
 	uint8_t		 baseleaf[TREE_HASH];	/* last leaf below base */
 	uint8_t		 bundle[TREE_HASH];	/* root of that bundle */
+	/* last, so that what is long is not copied with the rest */
+	size_t		 notelen;
+	char		 note[LEDGER_NOTE];	/* last signed checkpoint */
 };
+#define HEAD_PLAIN	offsetof(struct head, note)
 
 struct ledger;
 
