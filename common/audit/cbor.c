@@ -17,25 +17,6 @@ fail(struct cbor_w *w, int error)
 	return -1;
 }
 
-/* Shortest head of a type and number; returns its length, at most 9. */
-static size_t
-head(uint8_t out[9], enum cbor_type type, uint64_t val)
-{
-	size_t	 n, i;
-
-	if (val < 24) {
-		out[0] = (uint8_t)(type << 5 | val);
-		return 1;
-	}
-	n = val <= UINT8_MAX ? 1 : val <= UINT16_MAX ? 2 :
-	    val <= UINT32_MAX ? 4 : 8;
-	out[0] = (uint8_t)(type << 5 | (n == 1 ? 24 : n == 2 ? 25 :
-	    n == 4 ? 26 : 27));
-	for (i = 0; i < n; i++)
-		out[1 + i] = (uint8_t)(val >> (8 * (n - 1 - i)));
-	return n + 1;
-}
-
 static int
 append(struct cbor_w *w, const void *src, size_t len)
 {
@@ -46,6 +27,26 @@ append(struct cbor_w *w, const void *src, size_t len)
 	if (len > 0)
 		memcpy(w->buf + w->len, src, len);
 	w->len += len;
+	return 0;
+}
+
+/* Shortest head of a type and number, at most 9 bytes. */
+static int
+head(struct cbor_w *w, enum cbor_type type, uint64_t val)
+{
+	uint8_t	*p;
+	size_t	 n;
+
+	n = val < 24 ? 0 : val <= UINT8_MAX ? 1 : val <= UINT16_MAX ? 2 :
+	    val <= UINT32_MAX ? 4 : 8;
+	if (n >= w->size - w->len)
+		return fail(w, ENOSPC);
+	p = w->buf + w->len;
+	w->len += n + 1;
+	*p = (uint8_t)(type << 5 | (n == 0 ? val : n == 1 ? 24 :
+	    n == 2 ? 25 : n == 4 ? 26 : 27));
+	for (; n > 0; n--, val >>= 8)
+		p[n] = (uint8_t)val;
 	return 0;
 }
 
@@ -69,13 +70,7 @@ due(struct cbor_w *w)
 static int
 put(struct cbor_w *w, enum cbor_type type, uint64_t val, const void *data)
 {
-	uint8_t	 h[9];
-	size_t	 n;
-
-	if (due(w) == -1)
-		return -1;
-	n = head(h, type, val);
-	if (append(w, h, n) == -1)
+	if (due(w) == -1 || head(w, type, val) == -1)
 		return -1;
 	return data == NULL ? 0 : append(w, data, (size_t)val);
 }
@@ -91,8 +86,7 @@ cbor_init(struct cbor_w *w, void *buf, size_t size)
 int
 cbor_key(struct cbor_w *w, uint64_t key)
 {
-	uint8_t	 h[9];
-	size_t	 n, top;
+	size_t	 top;
 
 	if (w->err != 0 || w->depth == 0 || !w->st[w->depth - 1].map ||
 	    w->st[w->depth - 1].keyed)
@@ -104,8 +98,7 @@ cbor_key(struct cbor_w *w, uint64_t key)
 		return fail(w, EINVAL);
 	w->st[top].last = key;
 	w->st[top].keyed = 1;
-	n = head(h, CBOR_UINT, key);
-	return append(w, h, n);
+	return head(w, CBOR_UINT, key);
 }
 
 int
@@ -133,8 +126,6 @@ cbor_text(struct cbor_w *w, const void *src, size_t len)
 int
 cbor_open(struct cbor_w *w, enum cbor_type type)
 {
-	uint8_t	 h;
-
 	if ((type != CBOR_ARRAY && type != CBOR_MAP) ||
 	    w->depth == CBOR_DEPTH)
 		return fail(w, EINVAL);
@@ -143,8 +134,7 @@ cbor_open(struct cbor_w *w, enum cbor_type type)
 	memset(&w->st[w->depth], 0, sizeof(w->st[0]));
 	w->st[w->depth].at = w->len;
 	w->st[w->depth].map = type == CBOR_MAP;
-	h = (uint8_t)(type << 5);
-	if (append(w, &h, 1) == -1)
+	if (head(w, type, 0) == -1)
 		return -1;
 	w->depth++;
 	return 0;
@@ -207,12 +197,12 @@ number(struct cbor_r *r, unsigned int info, uint64_t *val)
 	return 0;
 }
 
-int
-cbor_next(struct cbor_r *r, struct cbor_item *it)
+/* One item; -1, errno is the caller's to set. */
+static int
+next(struct cbor_r *r, struct cbor_item *it)
 {
 	unsigned int	 b;
 
-	errno = EINVAL;
 	if (r->off >= r->len)
 		return -1;
 	b = r->buf[r->off++];
@@ -237,6 +227,15 @@ cbor_next(struct cbor_r *r, struct cbor_item *it)
 	case CBOR_MAP:
 		return it->val > CBOR_ITEMS ? -1 : 0;
 	}
+	return -1;
+}
+
+int
+cbor_next(struct cbor_r *r, struct cbor_item *it)
+{
+	if (next(r, it) == 0)
+		return 0;
+	errno = EINVAL;
 	return -1;
 }
 
@@ -291,6 +290,7 @@ int
 cbor_utf8(const void *buf, size_t len)
 {
 	const uint8_t	*p;
+	uint64_t	 eight;
 	size_t		 i, n;
 	uint8_t		 lo, hi;
 
@@ -300,6 +300,11 @@ cbor_utf8(const void *buf, size_t len)
 		hi = 0xbf;
 		if (p[i] < 0x80) {
 			n = 1;
+			if (len - i < sizeof(eight))
+				continue;
+			memcpy(&eight, p + i, sizeof(eight));
+			if ((eight & UINT64_C(0x8080808080808080)) == 0)
+				n = sizeof(eight);
 			continue;
 		}
 		if (p[i] < 0xc2 || p[i] > 0xf4)
