@@ -197,7 +197,7 @@ static void
 admit(struct broker *b, struct call *c, enum call_event ev,
     struct call_arg *arg)
 {
-	struct decision	 d;
+	struct decision	 d UNSET;
 	struct msgw	 w UNSET;
 
 	(void)ev;
@@ -271,7 +271,7 @@ static void
 judge(struct broker *b, struct call *c, enum call_event ev,
     struct call_arg *arg)
 {
-	struct decision	 d;
+	struct decision	 d UNSET;
 
 	(void)ev;
 	if (c->state == CS_FREE && b->policy != -1)

@@ -146,7 +146,7 @@ open_call(struct broker *b, uint16_t worker, const struct ask *a,
 static void
 count_no(struct worker *w, uint64_t no, struct outbox *o)
 {
-	struct msgw	 m;
+	struct msgw	 m UNSET;
 
 	w->last_no = no;
 	if (w->spent || w->life == 0 || no < w->life)
@@ -181,7 +181,7 @@ on_admit(struct broker *b, uint16_t worker, struct msgr *m, struct outbox *o)
 {
 	struct call_arg	 arg;
 	struct call	*c;
-	struct ask	 a;
+	struct ask	 a UNSET;
 
 	if (parse_admit(m, &a) == -1) {
 		bad(b, worker, 0, m->type, "malformed", o);
@@ -299,7 +299,7 @@ on_call(struct broker *b, uint16_t worker, struct msgr *m, struct outbox *o)
 {
 	struct call_arg	 arg;
 	struct call	*c, *other;
-	struct ask	 a;
+	struct ask	 a UNSET;
 
 	if (parse_call(m, &a) == -1) {
 		bad(b, worker, 0, m->type, "malformed", o);
@@ -360,7 +360,7 @@ on_amend(struct broker *b, uint16_t worker, struct msgr *m, struct outbox *o)
 {
 	struct call_arg	 arg;
 	struct call	*c;
-	struct ask	 a;
+	struct ask	 a UNSET;
 
 	if (parse_call(m, &a) == -1) {
 		bad(b, worker, 0, m->type, "malformed", o);
