@@ -32,7 +32,8 @@
 
 struct upstream {
 	CURL			*easy;
-	SSL			*ssl;		/* once it is open; libcurl's */
+	SSL			*ssl;		/* libcurl's, from the first recv on */
+	int			 looked;	/* for it */
 	struct curl_slist	*names;
 	int			 fd, given, open;
 	struct event		*event;
@@ -230,7 +231,6 @@ finished(void)
 		end = class_of(code);
 		if (end == END_OK) {
 			u->open = 1;
-			u->ssl = session(u->easy);
 			u->events = 0;
 			watch(u, EV_READ);
 		}
@@ -501,8 +501,16 @@ upstream_quiet(const struct upstream *u)
 enum upstream_io
 upstream_recv(struct upstream *u, void *p, size_t n, size_t *got)
 {
+	CURLcode	 code;
+
 	*got = 0;
-	switch (curl_easy_recv(u->easy, p, n, got)) {
+	code = curl_easy_recv(u->easy, p, n, got);
+	/* Not before: a handle that has just opened has let go of it. */
+	if (!u->looked) {
+		u->ssl = session(u->easy);
+		u->looked = 1;
+	}
+	switch (code) {
 	case CURLE_OK:
 		if (*got < n)
 			slim(u);
