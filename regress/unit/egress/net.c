@@ -4,6 +4,9 @@
 
 #include <sys/socket.h>
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -74,9 +77,11 @@ over_tls(void **state)
 	SSL		*ssl;
 	uint32_t	 id;
 	size_t		 got, one;
-	int		 w, p, n;
+	int		 off, on, w, p, n;
 
 	(void)state;
+	off = 0;
+	on = 1;
 	raw[0] = '\0';
 	ctx = tls(pem, sizeof(pem));
 	rig_start(&rig, RIG_TLS, pem);
@@ -99,7 +104,12 @@ over_tls(void **state)
 			raw[got + one] = '\0';
 		}
 		assert_non_null(strstr(raw, "Bearer " RIG_KEY));
-		SSL_write(ssl, TEXT(ANSWER));
+		/* A record each, one segment: no event tells of the later. */
+		setsockopt(p, IPPROTO_TCP, TCP_CORK, &on, sizeof(on));
+		SSL_write(ssl, TEXT(HEAD "content-length: 2\r\n\r\n"));
+		SSL_write(ssl, "o", 1);
+		SSL_write(ssl, "k", 1);
+		setsockopt(p, IPPROTO_TCP, TCP_CORK, &off, sizeof(off));
 		worker_read(w, &s);
 		assert_int_equal(s.end, END_OK + 1);
 		worker_forget(&s);
