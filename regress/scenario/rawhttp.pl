@@ -136,6 +136,14 @@ my @rows = (
 	['websocket', sub { get('/v1/responses', 'Connection: Upgrade', 'Upgrade: websocket') }, 426, 0],
 	['other upgrade', sub { get('/v1/models', 'Connection: Upgrade', 'Upgrade: irc/6.9') }, 501, 1],
 	['wrong method', sub { get('/v1/chat/completions') }, 405, 0],
+	# names that imitate framing, two of what may stand once
+	['Content_Length', sub { with('Content_Length: 5') }, 400, 1],
+	['Transfer_Encoding', sub { with('Transfer_Encoding: chunked') }, 400, 1],
+	['Authorization twice', sub { with($T) }, 400, 1],
+	# control routes: a stranger is not told to go on, nobody sends what is too long
+	['Expect of a stranger', sub { head('POST /agents HTTP/1.1', $H, 'Authorization: Bearer tp_' . 'a' x 30,
+	    'Expect: 100-continue', 'Content-Length: 9') }, 401, 1],
+	['a control body over 64 KiB', sub { head('POST /agents HTTP/1.1', $H, $T, 'Content-Length: 65537') }, 413, 1],
 	# sizes of the head
 	['101 fields', sub { with(map { "X-$_: a" } 1 .. 97) }, 431, 1],
 	['a field over 8 KiB', sub { with('X: ' . 'a' x 8300) }, 431, 1],
