@@ -33,6 +33,8 @@ due(const struct conn *c, uint64_t now)
 	w = c->worker;
 	switch (c->state) {
 	case C_HEAD:
+		/* Nothing is due while an answer waits: the stall clock runs. */
+		return c->out.len > 0 ? UINT64_MAX : c->deadline;
 	case C_LINGER:
 		return c->deadline;
 	case C_BODY:

@@ -532,6 +532,37 @@ console(void **state)
 	rig_free(g);
 }
 
+/*
+ * A client that asks on and reads nothing: its next head has had its time, and
+ * still the worker sleeps until the stall is due.
+ */
+static void
+unread(void **state)
+{
+	struct wlimits	 lim;
+	struct rig	*g;
+	struct conn	*k;
+	struct cl	 c;
+
+	(void)state;
+	rig_limits(&lim);
+	lim.stall = 3600 * NS_S;
+	g = rig_new(&lim);
+	cl_open(g, &c);
+	k = TAILQ_FIRST(&g->w->conns);
+	assert_non_null(k);
+	assert_int_equal(k->state, C_HEAD);
+	wbuf_str(&k->out, "an answer");
+	k->writable = 0;
+	k->deadline = 1;
+	k->armed = 0;
+	conn_run(k);
+	assert_true(k->stall != 0);
+	assert_int_equal(k->armed, k->stall);
+	cl_close(&c);
+	rig_free(g);
+}
+
 const struct CMUnitTest front_tests[] = {
 	cmocka_unit_test(health),
 	cmocka_unit_test(keys),
@@ -542,6 +573,7 @@ const struct CMUnitTest front_tests[] = {
 	cmocka_unit_test(models),
 	cmocka_unit_test(pipelined),
 	cmocka_unit_test(malformed),
+	cmocka_unit_test(unread),
 	cmocka_unit_test(console),
 };
 const size_t front_count = sizeof(front_tests) / sizeof(front_tests[0]);
