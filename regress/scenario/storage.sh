@@ -167,7 +167,12 @@ complete
 # --- a flush that fails: the image's own file system has no more room ---------
 mkdir "$D/small"; mount -t tmpfs -o size=12m none "$D/small"; mounts="$D/small $mounts"
 image=$D/small/image
-disk 64 -O ^has_journal -E lazy_itable_init=1
+disk 64 -O ^has_journal -b 4096 -E lazy_itable_init=1
+# One page a request: of a longer one that fits in part only, the loop device
+# says that it was written, so that the flush behind it is not one that fails.
+loop=$(findmnt -no SOURCE "$D/state")
+echo 4 > "/sys/block/${loop#/dev/}/queue/max_sectors_kb"
+is "$(cat "/sys/block/${loop#/dev/}/queue/max_sectors_kb")" 4 "flush: the device takes a page at a time"
 begin flush
 cat /dev/zero > "$D/small/fill" 2>/dev/null
 while_failing
