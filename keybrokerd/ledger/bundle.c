@@ -231,6 +231,7 @@ write_entries(struct bundle *b, struct store *s, unsigned int width)
 	struct store_row	 r;
 	int			 n;
 
+	n = 0;
 	b->width[0] = 0;
 	if (store_each(s, SS_ENTRIES, b->to.base.size) == -1)
 		return storefailed(b, s);
