@@ -56,9 +56,14 @@ finish() {
 	exit
 }
 
+# Below the ports that connections get: none of those can be in its place when
+# the gateway comes to listen.
 free_port() {
-	perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(Listen => 1,
-	    LocalAddr => "127.0.0.1", ReuseAddr => 1)->sockport'
+	perl -MIO::Socket::INET -e 'for (1 .. 1000) {
+	    my $p = 12000 + int rand 20000;
+	    my $s = IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1",
+	        LocalPort => $p, ReuseAddr => 1) or next;
+	    print $p; exit 0 } exit 1'
 }
 # soon SECONDS COMMAND [ARGS]: until the command succeeds.  What is to come is
 # waited for with this, never with a sleep: machines stall.
@@ -146,8 +151,8 @@ gw_spawn() {
 }
 gw_wait() {
 	for _ in $(seq 1200); do
-		curl -sf -o /dev/null --max-time 30 "$B/health/startup" && return 0
 		kill -0 "$gw_pid" 2>/dev/null || return 1
+		curl -sf -o /dev/null --max-time 30 "$B/health/startup" && return 0
 		sleep 0.05
 	done
 	return 1
