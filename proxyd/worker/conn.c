@@ -27,7 +27,10 @@ in_call(const struct conn *c)
 	return c->state >= C_AUTH && c->state <= C_CONSOLE;
 }
 
-/* An error without an end of input shows as both directions at once. */
+/*
+ * An error without an end of input shows as both directions at once, and only
+ * once: it is looked for in every state, since a call may begin behind it.
+ */
 static void
 look_for_error(struct conn *c)
 {
@@ -55,7 +58,7 @@ on_client(evutil_socket_t fd, short what, void *arg)
 		c->writable = 1;
 	if ((what & EV_CLOSED) != 0)
 		c->hup = c->readable = 1;
-	else if (in_call(c) && (what & EV_READ) != 0 && (what & EV_WRITE) != 0)
+	else if ((what & EV_READ) != 0 && (what & EV_WRITE) != 0)
 		look_for_error(c);
 	conn_run(c);
 }

@@ -311,9 +311,42 @@ known(void **state)
 	rig_free(g);
 }
 
+/* Reset while the body is here and its caller is being asked for: no call. */
+static void
+reset_early(void **state)
+{
+	static struct rig_msg m;
+	struct linger	 now = { 1, 0 };
+	struct rig	*g;
+	struct msgr	 r;
+	struct cl	 c;
+	uint64_t	 no;
+
+	(void)state;
+	g = rig_new(NULL);
+	cl_open(g, &c);
+	cl_send(g, &c, "POST " CHAT " HTTP/1.1\r\nhost: x\r\nauthorization: "
+	    "Bearer %s\r\ncontent-length: %zu\r\nexpect: 100-continue\r\n"
+	    "\r\n%s", g->token, sizeof(BODY) - 1, BODY);
+	rig_take(g, M_ADMIT, &m, &r);
+	no = msg_get_u64(&r);
+	setsockopt(c.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	close(c.fd);
+	c.fd = -1;
+	rig_pump(g);
+	rig_admitted(g, no);
+	rig_take(g, M_CANCEL, &m, &r);
+	assert_int_equal(msg_get_u64(&r), no);
+	assert_false(rig_has(g, M_CALL));
+	assert_true(TAILQ_EMPTY(&g->w->conns));
+	cl_close(&c);
+	rig_free(g);
+}
+
 const struct CMUnitTest ends_tests[] = {
 	cmocka_unit_test(known),
 	cmocka_unit_test(slow),
+	cmocka_unit_test(reset_early),
 	cmocka_unit_test(ping),
 	cmocka_unit_test(lost),
 	cmocka_unit_test(drained),
