@@ -102,5 +102,6 @@ extern const struct CMUnitTest front_tests[];	/* front.c */
 extern const size_t front_count;
 extern const struct CMUnitTest ends_tests[];	/* ends.c */
 extern const size_t ends_count;
+extern const struct CMUnitTest storm_tests[1];	/* storm.c */
 
 #endif

@@ -667,6 +667,8 @@ main(void)
 	    front_count * sizeof(front_tests[0]));
 	memcpy(all + NTESTS + front_count, ends_tests,
 	    ends_count * sizeof(ends_tests[0]));
+	memcpy(all + NTESTS + front_count + ends_count, storm_tests,
+	    sizeof(storm_tests));
 	return _cmocka_run_group_tests("workerrun", all, NTESTS + front_count +
-	    ends_count, NULL, NULL);
+	    ends_count + 1, NULL, NULL);
 }
