@@ -2,12 +2,14 @@
 # A client that leaves (S13): in each phase of a call the provider sees its
 # connection end; the times stand between the test's close and the provider's
 # own log, both CLOCK_MONOTONIC.  N calls a phase; the target of 100 ms is
-# printed, not asserted, since this machine has other work.
+# printed; a second is asserted of the median, fifteen of each, since the machine
+# may have other work.
 . regress/scenario/lib.sh
 . regress/scenario/perl.inc
 gw_start
-run_perl gone.pl "$PORT" "$K" "$D/provider.log" "${N:-40}" "$D"
-sleep 0.3
+run_perl gone.pl "$PORT" "$K" "$D/provider.log" "${N:-40}" "$OUT/sbin/proxyctl" $(role_pids worker)
+# The last outcomes are still on their way to the disk.
+soon 60 sees '^open 0 of' ctl status
 status=$(ctl status)
 like "$status" '^open 0 of' "no call is left open"
 like "$status" '^gate open' "the gate is open"
