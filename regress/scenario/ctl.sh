@@ -4,8 +4,13 @@
 . regress/scenario/lib.sh
 gw_start
 try() { KEEP_K=$K; K=$1; code chat gpt-4o-mini hi; K=$KEEP_K; }
-adm() { code curl -s --max-time 10 "$B/agents" -H "Authorization: Bearer $1"; }
+adm() { code curl -s --max-time 60 "$B/agents" -H "Authorization: Bearer $1"; }
 
+# Each role has come up; the second worker may be behind the first.
+all_up() {
+	status=$(ctl status) && [ "$(printf '%s\n' "$status" | grep -cE '^(worker [0-9]+|ledger|dial|broker|egress [a-z]+) .* up')" -ge 7 ]
+}
+soon 60 all_up
 status=$(ctl status); is $? 0 "status"
 for s in gateway ledger calls workers providers keys roles; do
 	like "$status" "^$s\$" "status has the section $s"

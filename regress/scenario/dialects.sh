@@ -4,7 +4,7 @@
 gw_start
 post() {	# PATH JSON [CURL ARGS]
 	p=$1 j=$2; shift 2
-	curl -sN --max-time 20 "$B$p" -H "Authorization: Bearer $K" \
+	curl -sN --max-time 60 "$B$p" -H "Authorization: Bearer $K" \
 	    -H 'Content-Type: application/json' -d "$j" "$@"
 }
 U='"messages":[{"role":"user","content":"hello"}]'

@@ -24,7 +24,7 @@ like "$out" '"error"' "a cut stream: error event"
 unlike "$out" '\[DONE\]' "no [DONE]"
 like "$out" 'curl=18' "and the chunked coding is not completed"
 out=$(messages anthropic/mode-cut x -i -d '{"model":"anthropic/mode-cut","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"x"}]}' 2>&1; echo "curl=$?")
-chat_len=$(curl -s --max-time 20 "$B/v1/messages" -H "x-api-key: $K" -H 'content-type: application/json' -d '{"model":"anthropic/mode-cut","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"x"}]}'; echo "curl=$?")
+chat_len=$(curl -s --max-time 60 "$B/v1/messages" -H "x-api-key: $K" -H 'content-type: application/json' -d '{"model":"anthropic/mode-cut","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"x"}]}'; echo "curl=$?")
 like "$chat_len" 'event: error' "Anthropic: event: error"
 like "$chat_len" 'curl=18' "and broken framing"
 like "$(s mode-reset-body)" 'curl=(18|56)' "reset in mid-stream"
@@ -41,7 +41,7 @@ unlike "$(s mode-echo-bytes)" "$OKEY" "in a stream, byte by byte"
 unlike "$(c mode-echo-header)" "$OKEY" "in a header"
 dd if=/dev/zero bs=1000 count=400 2>/dev/null | tr '\0' x > "$D/big"
 printf '{"model":"mode-early","messages":[{"role":"user","content":"%s"}]}' "$(cat "$D/big")" > "$D/big.json"
-out=$(curl -s -i --max-time 20 "$B/v1/chat/completions" -H "Authorization: Bearer $K" -H 'content-type: application/json' --data-binary @"$D/big.json")
+out=$(curl -s -i --max-time 60 "$B/v1/chat/completions" -H "Authorization: Bearer $K" -H 'content-type: application/json' --data-binary @"$D/big.json")
 like "$out" '^HTTP/1.1 [2345]' "an early answer to a long body"
 like "$(c gpt-4o-mini)" '^HTTP/1.1 200' "and the gateway lives"
 like "$(curl -s --max-time 3 -o /dev/null -w '%{http_code}' "$B/v1/chat/completions" -H "Authorization: Bearer $K" -H 'content-type: application/json' -d '{"model":"mode-never","messages":[]}')" '000' "a provider that never answers: the client leaves"

@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: ISC
-# guesses.pl PORT CONNECTIONS EACH SECONDS: so many well-formed keys that nobody
-# has, offered from 127.0.0.1 at once and again whenever a connection ends.
+# guesses.pl PORT CONNECTIONS EACH SECONDS STOP: so many well-formed keys that
+# nobody has, offered from 127.0.0.1 at once and again whenever a connection ends,
+# until there is a file STOP.
 # Prints "offered N", "answered N" (401) and "seconds S".
 use strict;
 use warnings;
@@ -9,7 +10,7 @@ use IO::Socket::INET;
 use IO::Select;
 use Time::HiRes qw(time);
 
-my ($port, $conns, $each, $secs) = @ARGV;
+my ($port, $conns, $each, $secs, $stop) = @ARGV;
 $SIG{PIPE} = 'IGNORE';
 my @abc = ('0' .. '9', 'A' .. 'Z', 'a' .. 'z');
 sub crc {
@@ -42,8 +43,8 @@ sub offer {
 }
 my $t0 = time;
 offer() for 1 .. $conns;
-while ((my $left = $t0 + $secs - time) > 0) {
-	for my $s ($sel->can_read($left)) {
+while (time < $t0 + $secs && !-e $stop) {
+	for my $s ($sel->can_read(0.1)) {
 		my $n = sysread $s, my $buf, 65536;
 		if ($n) { $answered += () = $buf =~ /HTTP\/1\.1 401/g; next; }
 		$sel->remove($s);

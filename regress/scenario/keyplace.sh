@@ -10,7 +10,7 @@ key() { head -c 32 /dev/urandom | base64; }
 # refused NAME PATTERN ENV...: exit 78 with that sentence
 refused() {
 	name=$1 want=$2; shift 2
-	out=$(env "$@" timeout -k 1 20 "$OUT/sbin/proxyd" -d -c "$D/conf" -s "$D/state" 2>&1)
+	out=$(env "$@" timeout -k 1 60 "$OUT/sbin/proxyd" -d -c "$D/conf" -s "$D/state" 2>&1)
 	is $? 78 "$name: exit 78"
 	like "$out" "$want" "... and says why"
 }
@@ -69,7 +69,7 @@ out=$(TAPPASS_VAULT_KEY="$K1" "$OUT/sbin/keybrokerd" init -c "$D/conf" -s "$D/st
 is "$?:$out" "0:keybrokerd: TAPPASS_VAULT_KEY has the vault key; nothing to do" "init with a variable makes nothing"
 [ ! -e "$D/vault.key" ]; ok $? "... no file"
 # keybrokerd may end before proxyd listens for it; that is not waited for.
-out=$(timeout -k 1 10 perl -MSocket -MFcntl -MPOSIX -e 'socketpair(my $a, my $b, AF_UNIX, SOCK_SEQPACKET, 0) or die;
+out=$(timeout -k 1 60 perl -MSocket -MFcntl -MPOSIX -e 'socketpair(my $a, my $b, AF_UNIX, SOCK_SEQPACKET, 0) or die;
     my $p = fork // die; POSIX::_exit(78) if !$p; close $b; select undef, undef, undef, 0.3;
     POSIX::dup2(fileno($a), 3) if fileno($a) != 3; fcntl(STDIN, F_GETFD, 0);
     open(my $k, "<&=", 3); fcntl($k, F_SETFD, 0); $ENV{PROXYD_STAGE} = $p;

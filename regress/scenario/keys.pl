@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: ISC
 # keys.pl PORT ADMINKEY SECONDS FILE: see keys.sh.  Four clients make agents and
 # keys and revoke them, each revocation by two of them at once.  FILE gets the
-# acknowledged changes, FILE.asked those whose answer never came.
+# acknowledged changes, FILE.asked those whose answer never came.  They go on until
+# there is FILE.stop, SECONDS at most.
 use strict;
 use warnings;
 use IO::Socket::INET;
@@ -20,7 +21,7 @@ sub ask {
 	    "content-length: " . length($body) . "\r\n\r\n$body";
 	my $b = '';
 	local $SIG{ALRM} = sub { die };
-	eval { alarm 15; while (sysread $s, $b, 65536, length $b) { } alarm 0; };
+	eval { alarm 60; while (sysread $s, $b, 65536, length $b) { } alarm 0; };
 	alarm 0;
 	return $b;
 }
@@ -32,7 +33,7 @@ for my $me (1 .. 4) {
 	open my $lost, '>>', "$file.asked.$me" or die;
 	$ack->autoflush(1); $lost->autoflush(1);
 	my ($n, $bad) = (0, 0);
-	while (time < $end) {
+	while (time < $end && !-e "$file.stop") {
 		$n++;
 		my $agent = "a$me-$n";
 		my $a = ask('POST', '/agents', "{\"agent_id\":\"$agent\"}");

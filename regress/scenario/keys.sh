@@ -5,19 +5,23 @@
 . regress/scenario/lib.sh
 gw_start
 A=$(ctl admin-key)
-perl regress/scenario/keys.pl "$PORT" "$A" 12 "$D/acked" > "$D/keys.out" 2>&1 &
+perl regress/scenario/keys.pl "$PORT" "$A" 300 "$D/acked" > "$D/keys.out" 2>&1 &
 load=$!
+there() { pid=$(role_pid "$1"); [ -n "$pid" ]; }
 for round in 1 2 3 4; do
 	sleep 2
 	for role in broker ledger; do
-		pid=$(role_pid $role)
-		[ -z "$pid" ] || kill -9 "$pid"
+		soon 60 there $role
+		kill -9 "$pid"
 		sleep 0.7
 	done
 done
+enough() { [ "$(cat "$D"/acked.[1-4] | wc -l)" -ge 250 ]; }
+soon 120 enough
+: > "$D/acked.stop"
 wait $load; is $? 0 "changes were made through 8 kills"
 sed 's/^/# /' "$D/keys.out"
-for _ in $(seq 100); do [ "$(code chat gpt-4o-mini x)" = 200 ] && break; sleep 0.1; done
+soon 60 serves 200
 is "$(code chat gpt-4o-mini x)" 200 "an old key still works"
 gw_stop
 verify -l "$D/state" > "$D/list" 2>&1

@@ -6,8 +6,8 @@
 . regress/scenario/kmslife.inc
 fake_start
 ready() { # its egress is up, too
-	for _ in $(seq 200); do
-		curl -sf -o /dev/null "$B/health/ready" && return 0
+	for _ in $(seq 1200); do
+		curl -sf -o /dev/null --max-time 30 "$B/health/ready" && return 0
 		sleep 0.05
 	done
 	return 1
@@ -53,9 +53,9 @@ is "$gw_status" 0 "stops while it waits"
 perl -MIO::Socket::UNIX -e 'my $s = IO::Socket::UNIX->new(Type => SOCK_DGRAM, Local => $ARGV[0]) or die;
     $| = 1; while (defined $s->recv(my $m, 4096)) { print $m }' "$D/notify" > "$D/notified" &
 listener=$!
-for _ in $(seq 100); do [ -S "$D/notify" ] && break; sleep 0.02; done
+soon 30 [ -S "$D/notify" ]
 NOTIFY_SOCKET=$D/notify; export NOTIFY_SOCKET
-gw_spawn; kms_waits; fake_start; gw_wait; sleep 0.2; gw_stop
+gw_spawn; kms_waits; fake_start; gw_wait; soon 60 has "$D/notified" READY; gw_stop
 unset NOTIFY_SOCKET; kill $listener; wait $listener 2>/dev/null
 like "$(tr '\n' ' ' < "$D/notified")" 'STATUS=waits for the KMS: .*EXTEND_TIMEOUT_USEC=60000000 .*READY=1' \
     "systemd: STATUS=, patience, then READY=1"
@@ -78,7 +78,8 @@ EXTRA_K=; gw_config
 
 # A role that hangs on a KMS that hangs does not outlive its gateway.
 fake_start; fake_mode hang-head
-gw_spawn; sleep 1.5
+gw_spawn
+soon 60 sees '"hang-head", "POST"' curl -s "http://127.0.0.1:$FP/m/hang-head/_seen"
 p=$(role_pid kms); [ -n "$p" ]; ok $? "kms waits for a KMS that hangs"
 gw_stop
 kill -0 "$p" 2>/dev/null; is $? 1 "... and ends with the gateway"
@@ -92,7 +93,7 @@ init > "$D/o" 2> "$D/e"
 is $? 75 "init without the KMS: exit 75"
 is "$(cat "$D/o"; ls "$D/state/ledger")" "" "... makes nothing, leaves no database"
 EXTRA_K=; gw_config
-fake_start -D 400
+fake_start -D 2000	# the first is at work when the second comes
 init > "$D/o1" 2> "$D/e1" & a=$!
 init > "$D/o2" 2> "$D/e2" & b=$!
 wait $a; sa=$?; wait $b; sb=$?

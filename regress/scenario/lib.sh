@@ -149,10 +149,13 @@ gw_spawn() {
 	    ${GW_ARGS:-} >> "$D/log" 2>&1 &
 	gw_pid=$!
 }
+# A busy machine may not have every egress up when the broker begins to serve.
+egresses_up() { ! ctl status 2>/dev/null | grep -q '^egress .* down'; }
 gw_wait() {
 	for _ in $(seq 1200); do
 		kill -0 "$gw_pid" 2>/dev/null || return 1
-		curl -sf -o /dev/null --max-time 30 "$B/health/startup" && return 0
+		curl -sf -o /dev/null --max-time 30 "$B/health/startup" &&
+		    { soon 20 egresses_up; return 0; }
 		sleep 0.05
 	done
 	return 1

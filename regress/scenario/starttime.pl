@@ -14,7 +14,7 @@ my $pid = fork // die;
 if (!$pid) { exec @ARGV or die }
 my $ms = "none";
 local $SIG{ALRM} = sub { die "no READY\n" };
-alarm 20;
+alarm 120;
 eval { while (defined $s->recv(my $m, 4096)) {
 	next unless $m =~ /^READY=1$/m;
 	$ms = sprintf "%.1f", (time - $t) * 1000;

@@ -25,7 +25,7 @@ fake_start() {
 	    < "$D/fake/in" > "$D/fake/ports" 2> "$D/fake/err" &
 	fake_pid=$!
 	exec 9> "$D/fake/in"
-	for _ in $(seq 100); do [ -s "$D/fake/ports" ] && break; sleep 0.05; done
+	soon 60 has "$D/fake/ports" '^[0-9]+ [0-9]+$'
 	read -r FPORT FTLS < "$D/fake/ports"
 	F=http://127.0.0.1:$FPORT
 }
