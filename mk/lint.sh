@@ -7,7 +7,7 @@ out=$(cd man && mandoc -Tlint ./*.[1578] 2>&1 | grep -v 'outdated mandoc.db')
 [ -z "$out" ] || { echo "$out"; bad=1; }
 # Words that are meant: names of variables, pieces of texts cut by a test, and
 # the spelling of llhttp's own names.
-codespell -q 3 -L ot,fo,te,nd,ba,wan,ue,inout,crate,pres,hsi,ser,upto,ans,provid,nulll,keep-alives,nin,includ,enconding,valu,inflight \
+codespell -q 3 -L ot,fo,te,nd,ba,wan,ue,inout,crate,pres,hsi,ser,upto,ans,provid,nulll,keep-alives,nin,includ,enconding,valu,inflight,aks \
     --skip '*.o,*.a,*.d,parse.c,seeds,*.json,*.txt' \
     README.md SECURITY.md man common proxyd keybrokerd regress mk etc || bad=1
 [ "${1:-}" = quick ] && exit $bad
