@@ -38,9 +38,11 @@ look_for_error(struct conn *c)
 	int		 error;
 
 	n = sizeof(error);
-	if (getsockopt(c->io.fd, SOL_SOCKET, SO_ERROR, &error, &n) == -1 ||
-	    error != 0)
-		c->hup = 1;
+	if (getsockopt(c->io.fd, SOL_SOCKET, SO_ERROR, &error, &n) == 0 &&
+	    error == 0)
+		return;
+	c->hup = 1;
+	io_wake(&c->io, 1);	/* no other event tells of the end */
 }
 
 static void
