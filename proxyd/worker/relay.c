@@ -249,6 +249,9 @@ on_error(struct conn *c, const struct link_frame *f)
 		return;
 	}
 	k->spent = 1;
+	/* The broker did it; its CUT, which says why, was sent before. */
+	if (end == END_CUT)
+		return;
 	reply_problem(&p, status == 504 ? RC_TIMEOUT : RC_UPSTREAM,
 	    k->text[0] == '\0' ? "The provider could not be reached." :
 	    k->text);

@@ -157,6 +157,9 @@ broken(void **state)
 		{ CHAT, STREAM, "data: {\"choices\":[]}\n\n",
 		    "data: {\"error\":{\"message\":\"This key was revoked.\"",
 		    4, END_CUT },
+		{ CHAT, STREAM, "data: {\"choices\":[]}\n\n",
+		    "data: {\"error\":{\"message\":\"This key was revoked.\"",
+		    5, END_CUT },
 		{ CHAT, STREAM, "data: {\"cho",
 		    "{\"cho\r\n", 0, END_TRUNCATED },
 		{ "/v1/messages", CLAUDE,
@@ -195,6 +198,10 @@ broken(void **state)
 		case 3:
 			shutdown(e.fd, SHUT_RDWR);
 			break;
+		case 5:		/* the egress's word overtakes the broker's */
+			eg_error(g, &e, END_CUT, 503, "the call was cut");
+			rig_pump(g);
+			/* FALLTHROUGH */
 		case 4:
 			rig_cut(g, no, CUT_REVOKED);
 			break;
