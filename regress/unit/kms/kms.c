@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -932,7 +933,11 @@ certificates(void)
 	    "-out old.pem -days -1 -extfile ext "
 	    "&& openssl genpkey -algorithm RSA -out rsa.pem && "
 	    "openssl pkey -in rsa.pem -pubout -out rsa.pub", dir);
-	return system(cmd) == 0 ? 0 : -1;
+	if (system(cmd) == 0)
+		return 0;
+	snprintf(cmd, sizeof(cmd), "tail -n 5 %s/log >&2", dir);
+	(void)!system(cmd);
+	return -1;
 }
 
 static const char *
@@ -952,9 +957,11 @@ start(void **state)
 {
 	char	 line[64], cert[80], key[80], pub[80], old[80];
 	int	 in[2], out[2];
-	ssize_t	 n;
+	ssize_t	 r;
+	size_t	 n;
 
 	(void)state;
+	r = 0;
 	strlcpy(dir, "/tmp/kmstest.XXXXXX", sizeof(dir));
 	if (mkdtemp(dir) == NULL || certificates() == -1 ||
 	    pipe(in) == -1 || pipe(out) == -1)
@@ -972,17 +979,24 @@ start(void **state)
 		closefrom(3);
 		execlp("python3", "python3", program(), "-c", cert, "-k", key,
 		    "-p", pub, "-e", old, (char *)NULL);
+		perror("python3");
 		_exit(127);
 	}
 	close(in[0]);
 	close(out[1]);
 	fakein = in[1];
-	n = read(out[0], line, sizeof(line) - 1);
-	if (n <= 0)
-		return -1;
+	for (n = 0; n < sizeof(line) - 1; n += (size_t)r)
+		if ((r = read(out[0], line + n, sizeof(line) - 1 - n)) <= 0 ||
+		    line[n + (size_t)r - 1] == '\n')
+			break;
+	n += r > 0 ? (size_t)r : 0;
 	line[n] = '\0';
-	return sscanf(line, "%15s %15s %15s %15s", port, tlsport, oldport,
-	    deadport) == 4 && pem != NULL ? 0 : -1;
+	if (sscanf(line, "%15s %15s %15s %15s", port, tlsport, oldport,
+	    deadport) == 4 && pem != NULL)
+		return 0;
+	fprintf(stderr, "fakekms.py said '%s' (%s)\n", line,
+	    r == -1 ? strerror(errno) : "then it ended");
+	return -1;
 }
 
 static int
