@@ -13,6 +13,7 @@
 #include "common/compat/compat.h"
 #include "common/secret/secret.h"
 #include "keybrokerd/broker/authn.h"
+#include "regress/bench/cpu.h"
 
 #define NOW	1700000000000ULL
 #define ROUNDS	400000
@@ -30,15 +31,6 @@ fill(void *arg, void *p, size_t n)
 {
 	(void)arg;
 	randombytes_buf(p, n);
-}
-
-static double
-cpu(void)
-{
-	struct timespec	 ts;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-	return (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec;
 }
 
 static double
@@ -80,12 +72,12 @@ run(struct vault *v, size_t n, size_t agents)
 		if (key_add(k, &kn) == NULL)
 			exit(1);
 	}
-	t = cpu();
+	t = cpu_spent();
 	for (i = 0; i < ROUNDS; i++)
 		if (authn_check(k, v, token[randombytes_uniform((uint32_t)n)],
 		    TOKEN_DEV_LEN, NOW + 1, &who) != AUTHN_OK)
 			exit(1);
-	t = (cpu() - t) / ROUNDS;
+	t = (cpu_spent() - t) / ROUNDS;
 	key_store_free(k);
 	free(token);
 	return t;

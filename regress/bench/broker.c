@@ -17,6 +17,7 @@
 #include <sodium.h>
 
 #include "regress/unit/call/rig.h"
+#include "regress/bench/cpu.h"
 
 #define GROUP_MAX	64
 
@@ -28,15 +29,6 @@ static struct {
 } group[GROUP_MAX];
 static size_t	released;
 static double	spent;			/* ns inside the broker */
-
-static double
-cpu(void)
-{
-	struct timespec	 ts;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-	return (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec;
-}
 
 static void
 seen(struct rig *r, const struct out *it, const uint8_t *p)
@@ -64,9 +56,9 @@ measured_step(struct rig *r, const struct broker_from *from, struct msgr *m)
 {
 	double	 t;
 
-	t = cpu();
+	t = cpu_spent();
 	broker_step(r->b, r->now, r->wall, from, m, -1, r->o);
-	spent += cpu() - t;
+	spent += cpu_spent() - t;
 }
 
 void __attribute__((noinline))
@@ -74,11 +66,11 @@ measured_turn(struct rig *r)
 {
 	double	 t;
 
-	t = cpu();
+	t = cpu_spent();
 	(void)broker_next(r->b);
 	broker_tick(r->b, r->now, r->wall, r->o);
 	batch_flush(r->b, r->o);
-	spent += cpu() - t;
+	spent += cpu_spent() - t;
 }
 
 static void
