@@ -69,11 +69,6 @@ ask_admit(struct conn *c, int question)
 	return send_or_fail(c, &m);
 }
 
-/*
- * A body of some length is read for whom the broker has allowed one on this
- * connection: ADMIT would be a round trip for what is known.  Nothing is decided
- * by it, since CALL is judged as ever; after a refusal it is asked again.
- */
 static void
 token_digest(const struct conn *c, uint8_t out[SHA256_LEN])
 {
@@ -83,6 +78,11 @@ token_digest(const struct conn *c, uint8_t out[SHA256_LEN])
 	sha256_buf(t, strlen(t), out);
 }
 
+/*
+ * A body of some length is read for whom the broker has allowed one on this
+ * connection: ADMIT would be a round trip for what is known.  Nothing is decided
+ * by it, since CALL is judged as ever; after a refusal it is asked again.
+ */
 int
 ask_known(const struct conn *c)
 {

@@ -222,8 +222,8 @@ conn_free(struct conn *c)
 }
 
 /*
- * A stop: idle ones go; the others end with their answer.  A connection that has not
- * been served yet was opened for a request: it gets a second to send it.
+ * A stop: idle ones go; the others end with their answer.  A connection that
+ * has not been served yet was opened for a request: it gets a second to send it.
  */
 void
 conn_drain(struct conn *c)

@@ -306,21 +306,28 @@ rig_admitted(struct rig *g, uint64_t no)
 }
 
 void
+rig_allow_put(struct msgw *m, uint64_t no)
+{
+	uint8_t	 bytes[32];
+
+	memset(bytes, 0xab, sizeof(bytes));
+	msg_open(m, M_ALLOW);
+	msg_put_u64(m, no);
+	msg_put_raw(m, bytes, 16);
+	msg_put_u64(m, 42);
+	msg_put_raw(m, bytes, 32);
+	msg_put_u64(m, 43);
+	msg_put_raw(m, bytes, 32);
+	msg_put_u64(m, 1 << 30);
+	msg_put_u64(m, 0);
+}
+
+void
 rig_allow(struct rig *g, uint64_t no)
 {
 	struct msgw	 m;
-	uint8_t		 bytes[32];
 
-	memset(bytes, 0xab, sizeof(bytes));
-	msg_open(&m, M_ALLOW);
-	msg_put_u64(&m, no);
-	msg_put_raw(&m, bytes, 16);
-	msg_put_u64(&m, 42);
-	msg_put_raw(&m, bytes, 32);
-	msg_put_u64(&m, 43);
-	msg_put_raw(&m, bytes, 32);
-	msg_put_u64(&m, 1 << 30);
-	msg_put_u64(&m, 0);
+	rig_allow_put(&m, no);
 	out(g, &m, -1);
 }
 

@@ -68,6 +68,7 @@ void	 rig_take(struct rig *, uint16_t type, struct rig_msg *, struct msgr *);
 int	 rig_has(struct rig *, uint16_t type);
 void	 rig_admitted(struct rig *, uint64_t no);
 void	 rig_allow(struct rig *, uint64_t no);
+void	 rig_allow_put(struct msgw *, uint64_t no);	/* the message alone */
 void	 rig_deny(struct rig *, uint64_t no, uint16_t status, const char *text);
 void	 rig_cut(struct rig *, uint64_t no, uint8_t cut);
 void	 rig_linked(struct rig *, struct eg *);

@@ -119,17 +119,8 @@ static void
 allow(uint64_t no)
 {
 	struct msgw	 m;
-	uint8_t		 bytes[32] = { 0xab };
 
-	msg_open(&m, M_ALLOW);
-	msg_put_u64(&m, no);
-	msg_put_raw(&m, bytes, 16);
-	msg_put_u64(&m, 42);
-	msg_put_raw(&m, bytes, 32);
-	msg_put_u64(&m, 43);
-	msg_put_raw(&m, bytes, 32);
-	msg_put_u64(&m, 1 << 30);
-	msg_put_u64(&m, 0);
+	rig_allow_put(&m, no);
 	tell(&m, -1);
 	state[no] = state[no] == LISTED ? GIVEN : ALLOWED;
 }
